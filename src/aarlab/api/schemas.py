@@ -1,0 +1,226 @@
+"""What travels between server and client. The HTTP API speaks these and nothing else."""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from aarlab.stats import Diagnostics, Interval
+
+MAX_CODE_CHARACTERS = 100_000
+MAX_BODY_CHARACTERS = 20_000
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
+
+
+class Schema(BaseModel):
+    """Base: immutable, and unknown fields are refused rather than dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Level(IntEnum):
+    """The evidence ladder. Computed by the server, never reported by a researcher."""
+
+    CLAIMED = 0
+    SCORED = 1
+    REPLICATED = 2
+    AUDITED = 3
+    CONFIRMED = 4
+    TRANSFERRED = 5
+
+
+class Kind(StrEnum):
+    """What a researcher is."""
+
+    SCRIPTED = "scripted"
+    LLM = "llm"
+    EXTERNAL = "external"
+    HUMAN = "human"
+
+
+class Status(StrEnum):
+    """Where a submission stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SCORED = "scored"
+    FAILED = "failed"
+
+
+class FindingKind(StrEnum):
+    """What a post on the forum is."""
+
+    RESULT = "result"
+    HYPOTHESIS = "hypothesis"
+    INSIGHT = "insight"
+    ERROR = "error"
+
+
+class Anchor(Schema):
+    """Floor or ceiling accuracy on one split; `se` is by question."""
+
+    accuracy: float
+    se: float
+
+
+class StudyCreate(Schema):
+    """A study to start."""
+
+    testbed: Name
+    seeds: Annotated[int, Field(ge=3, le=64)] = 3
+    evaluations_per_researcher: Annotated[int, Field(ge=1, le=10_000)] = 12
+
+
+class Study(Schema):
+    """A study as everyone in it may see it."""
+
+    id: str
+    testbed: str
+    seeds: int
+    evaluations_per_researcher: int
+    guard: str = Field(description="how feedback on the public split is limited, in words")
+    floor: Anchor
+    ceiling: Anchor
+    finished: bool
+    created_at: datetime
+
+
+class ResearcherCreate(Schema):
+    """A researcher to admit."""
+
+    name: Name
+    kind: Kind
+    direction: Line
+
+
+class Researcher(Schema):
+    """A researcher, without its token."""
+
+    id: int
+    name: str
+    kind: Kind
+    direction: str
+    evaluations_used: int
+    evaluations_limit: int
+
+
+class Admission(Schema):
+    """A new researcher and its token, which is shown this once and stored only as a hash."""
+
+    researcher: Researcher
+    token: str
+
+
+class SubmissionCreate(Schema):
+    """A method to score."""
+
+    name: Name
+    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE_CHARACTERS)]
+    parent: int | None = Field(default=None, description="id of the submission that this one builds on")
+    note: Line = ""
+
+
+class Feedback(Schema):
+    """What a researcher learns from one evaluation: scores through the leakage guard."""
+
+    pgr: float
+    accuracy: float
+    resolution: float = Field(description="step to which the guard rounds `accuracy`")
+    diagnostics: Diagnostics
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class Failure(Schema):
+    """Why a submission has no score."""
+
+    kind: str = Field(description="name of the failure, such as syntax-error or wrong-shape")
+    message: str
+    advice: str
+
+
+class Submission(Schema):
+    """A submission, without its code."""
+
+    id: int
+    researcher: str
+    name: str
+    sha256: str
+    parent: int | None
+    note: str
+    status: Status
+    level: Level
+    feedback: Feedback | None
+    failure: Failure | None
+    created_at: datetime
+
+
+class Code(Schema):
+    """The code of a submission."""
+
+    submission: int
+    code: str
+
+
+class FindingCreate(Schema):
+    """A post for the forum. Numbers of a linked submission are filled in by the server."""
+
+    kind: FindingKind
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS)] = ""
+    submission: int | None = None
+
+
+class Finding(Schema):
+    """A post on the forum. `title` and `body` are untrusted text."""
+
+    id: int
+    researcher: str
+    kind: FindingKind
+    title: str
+    body: str
+    submission: int | None
+    pgr: float | None = Field(description="guarded PGR of the linked submission, from the server")
+    created_at: datetime
+
+
+class Row(Schema):
+    """One line of the leaderboard. Exact figures; for the operator only."""
+
+    rank: int
+    submission: int
+    method: str
+    researcher: str
+    direction: str
+    level: Level
+    pgr_public: Interval | None
+    accuracy_public: float
+    pgr_private: Interval | None
+    accuracy_private: float | None
+    gain_private: Interval | None = Field(description="accuracy over vanilla on private, paired by question")
+    p_private: float | None = Field(description="two-sided p of no gain, Holm-adjusted over those confirmed")
+    isolated: bool = Field(description="False if it ran without a sandbox: then the figures prove nothing")
+
+
+class Standing(Schema):
+    """One line of the board that researchers see: guarded figures."""
+
+    submission: int
+    method: str
+    researcher: str
+    level: Level
+    pgr: float
+    accuracy: float
+
+
+class Problem(Schema):
+    """Error body (RFC 9457 problem details)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    advice: str = ""

@@ -1,0 +1,87 @@
+"""What an evaluation gives, and how it fails."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aarlab.errors import AarlabError
+from aarlab.stats import Diagnostics, PGREstimate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One method, re-executed on the server's seeds and scored on one split. Holds labels' traces: operator only.
+
+    Attributes:
+        testbed: name of the testbed.
+        split: "public" or "private".
+        seeds: the training seeds, drawn by the server.
+        accuracy: accuracy by seed, in [0, 1].
+        floor: accuracy of the weak supervisor on the split.
+        floor_se: its standard error, by question.
+        ceiling: accuracy of the student trained on ground truth, mean over its seeds.
+        ceiling_se: its standard error, by question.
+        estimate: PGR with interval, gap and sources of noise.
+        diagnostics: label-free facts.
+        correct: whether each test example was answered right (1/2 on a tie), shape (seeds, n), float32.
+        wall_seconds: wall time, all seeds.
+        cpu_seconds: CPU time inside the sandboxes, all seeds.
+        peak_memory_bytes: the hungriest seed's.
+        sandbox: name of the sandbox.
+        isolated: False if the code ran unsandboxed: then the figures prove nothing.
+    """
+
+    testbed: str
+    split: str
+    seeds: tuple[int, ...]
+    accuracy: tuple[float, ...]
+    floor: float
+    floor_se: float
+    ceiling: float
+    ceiling_se: float
+    estimate: PGREstimate
+    diagnostics: Diagnostics
+    correct: NDArray[np.float32]
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    sandbox: str
+    isolated: bool
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Accuracy, mean over seeds."""
+        return float(np.mean(self.accuracy))
+
+
+class FailureKind(StrEnum):
+    """How a method can break its contract."""
+
+    SYNTAX_ERROR = "syntax-error"
+    NO_FIT = "no-fit"
+    EXCEPTION = "exception"
+    NOT_NUMBERS = "not-numbers"
+    NOT_FINITE = "not-finite"
+    OUT_OF_RANGE = "out-of-range"
+    WRONG_SHAPE = "wrong-shape"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    TOO_MANY_PROCESSES = "too-many-processes"
+    TOO_MUCH_OUTPUT = "too-much-output"
+    CRASHED = "crashed"
+
+
+class MethodError(AarlabError):
+    """A submitted method broke its contract.
+
+    Attributes:
+        kind: how.
+        message: what happened; quotes the method's own traceback, so it is untrusted text.
+        advice: what its author can do.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, advice: str) -> None:
+        super().__init__(message, advice)
+        self.kind = kind

@@ -1,0 +1,139 @@
+"""Run one method with one seed in a fresh sandbox, and check everything that comes back."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import aarlab
+from aarlab.evaluation._result import FailureKind, MethodError
+from aarlab.harness import frames
+from aarlab.harness.job import METHOD, PROBLEM, pack_batch
+from aarlab.sandbox import (
+    CpuTimeExceeded,
+    Limits,
+    MemoryExceeded,
+    OutputExceeded,
+    ProcessesExceeded,
+    Program,
+    Sandbox,
+    SandboxCrashed,
+    Session,
+    Usage,
+    WallTimeExceeded,
+)
+from aarlab.students import Examples
+
+ADVICE = {
+    FailureKind.SYNTAX_ERROR: "Mend the line it names; `python -m py_compile method.py` shows the same error.",
+    FailureKind.NO_FIT: "Define `def fit(problem: Problem, seed: int) -> Predictor` at the top level.",
+    FailureKind.EXCEPTION: "Read the traceback; try the method locally with `aarlab evaluate FILE`.",
+    FailureKind.NOT_NUMBERS: "Return a numpy array of float, one P(label = 1) an example.",
+    FailureKind.NOT_FINITE: "Return finite numbers: look for a division by zero or log(0), or clip.",
+    FailureKind.OUT_OF_RANGE: "Return probabilities in [0, 1]: apply scipy.special.expit to logits.",
+    FailureKind.WRONG_SHAPE: "fit must return a function that maps n examples to an array of shape (n,).",
+    FailureKind.TIMEOUT: "Make it faster: fewer rounds, smaller ensembles, fewer representations.",
+    FailureKind.OUT_OF_MEMORY: "Hold less in memory: float32, batches, fewer copies of the features.",
+    FailureKind.TOO_MANY_PROCESSES: "Start no processes or threads: one seed has one core.",
+    FailureKind.TOO_MUCH_OUTPUT: "Print less, and return exactly one number an example.",
+    FailureKind.CRASHED: "The process died: look for native code, os._exit or a signal.",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method and the problem it is run on.
+
+    Attributes:
+        program: the command that starts the harness, and the files it may read.
+        limits: what one seed may use.
+    """
+
+    program: Program
+    limits: Limits
+
+
+def fail(kind: FailureKind, message: str) -> MethodError:
+    """A named error with what to do about it."""
+    return MethodError(kind, message, ADVICE[kind])
+
+
+def run_seed(sandbox: Sandbox, job: Job, batches: Sequence[Examples]) -> tuple[list[NDArray[np.float64]], Usage]:
+    """Fit once and predict batch by batch; a batch is sent only after the one before was answered.
+
+    Returns:
+        P(label = 1) by batch, each of shape (n,), finite and in [0, 1]; and what it cost.
+
+    Raises:
+        MethodError: the method broke its contract or a limit.
+        SandboxError: the sandbox itself did not work.
+    """
+    with sandbox.open(job.program, job.limits) as session:
+        try:
+            _expect(session, frames.READY, 0)
+            predictions = []
+            for batch in batches:
+                session.send(frames.frame(frames.BATCH, pack_batch(batch)))
+                payload = _expect(session, frames.PREDICTIONS, 8 * len(batch))
+                predictions.append(_checked(np.frombuffer(payload, dtype=np.float64)))
+        except WallTimeExceeded as error:
+            raise fail(FailureKind.TIMEOUT, f"It ran longer than {error.limit:g} s.") from None
+        except CpuTimeExceeded as error:
+            raise fail(FailureKind.TIMEOUT, f"It used more than {error.limit:g} s of CPU.") from None
+        except MemoryExceeded as error:
+            raise fail(FailureKind.OUT_OF_MEMORY, f"It used more than {error.limit / 2**30:.1f} GiB.") from None
+        except ProcessesExceeded as error:
+            raise fail(FailureKind.TOO_MANY_PROCESSES, f"It had more than {error.limit} processes.") from None
+        except OutputExceeded as error:
+            raise fail(FailureKind.TOO_MUCH_OUTPUT, f"It wrote more than {error.limit} bytes.") from None
+        except SandboxCrashed as error:
+            raise fail(
+                FailureKind.CRASHED, f"It ended with status {error.exit_status}.\n{error.stderr[-2000:]}".strip()
+            ) from None
+        usage = session.close()
+    return predictions, usage
+
+
+def _expect(session: Session, kind: bytes, size: int) -> bytes:
+    """The payload of the next frame, which must be of this kind and size, or a failure."""
+    received, length = frames.HEADER.unpack(session.receive(frames.HEADER.size))
+    if received == frames.FAILURE and length <= frames.MAX_FAILURE_BYTES:
+        raise _failure(session.receive(length))
+    if received != kind or length != size:
+        raise fail(FailureKind.CRASHED, f"It sent a frame {received!r} of {length} bytes where {kind!r} was due.")
+    return session.receive(size)
+
+
+def _failure(payload: bytes) -> MethodError:
+    """The failure that the harness reports; its text is the method's, hence untrusted."""
+    try:
+        report = json.loads(payload)
+        return fail(FailureKind(report["kind"]), str(report["message"]))
+    except (ValueError, KeyError, TypeError):
+        return fail(FailureKind.CRASHED, "It sent a failure that cannot be read.")
+
+
+def _checked(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(predictions).all():
+        bad = int((~np.isfinite(predictions)).sum())
+        raise fail(FailureKind.NOT_FINITE, f"{bad} of {len(predictions)} predictions are NaN or infinite.")
+    if predictions.min() < 0 or predictions.max() > 1:
+        raise fail(
+            FailureKind.OUT_OF_RANGE,
+            f"Predictions run from {predictions.min():.3g} to {predictions.max():.3g}, not within [0, 1].",
+        )
+    return predictions
+
+
+def runtime_files() -> dict[str, Path]:
+    """The only parts of aarlab that the sandbox sees: no testbed, no label, no server."""
+    package = Path(aarlab.__file__).parent
+    return {f"/runtime/aarlab/{name}": package / name for name in ("__init__.py", "harness", "students", "methods")}
+
+
+def job_mounts(method: Path, problem: Path) -> dict[str, Path]:
+    """Where the sandbox finds the method and its problem."""
+    return {f"/job/{METHOD}": method, f"/job/{PROBLEM}": problem}

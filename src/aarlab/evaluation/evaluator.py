@@ -1,0 +1,166 @@
+"""Re-execute a submission in the sandbox and score what it predicts, outside."""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aarlab.evaluation._result import Evaluation
+from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
+from aarlab.harness.job import write_problem
+from aarlab.sandbox import Limits, Program, Sandbox, Usage, python_program
+from aarlab.stats import diagnose
+from aarlab.students import Examples, concatenate
+from aarlab.testbeds import Split, Testbed, correctness
+
+Floats = NDArray[np.float64]
+
+BATCH = 256
+TRAIN_SAMPLE = 400  # train examples asked for the agreement with weak labels
+PACKAGES = ("numpy", "scipy", "sklearn", "joblib", "threadpoolctl")
+SEED_LIMITS = Limits(wall_seconds=60, cpu_seconds=60, memory_bytes=2 * 2**30, processes=32)
+VANILLA = Path(__file__).parent.parent / "methods" / "vanilla.py"
+
+
+class Evaluator:
+    """Scores methods on one testbed. Operator zone: it holds the labels; the sandbox never does.
+
+    What is protected: the method's process sees the unlabelled train examples, the weak labels, and
+    test inputs batch by batch, each only after the one before was answered. Labels, questions of test
+    inputs, other submissions, the network and the rest of the machine are not in its sandbox. What is
+    not: a method may remember earlier batches of one seed, and may ignore teacher or student; audits
+    look for that.
+    """
+
+    def __init__(self, testbed: Testbed, sandbox: Sandbox, *, workers: int = 1, limits: Limits = SEED_LIMITS) -> None:
+        """Write the problem's files once, for all submissions.
+
+        Args:
+            testbed: what to score on.
+            sandbox: where to run.
+            workers: seeds run at the same time.
+            limits: what one seed may use.
+        """
+        self.testbed = testbed
+        self.sandbox = sandbox
+        self.workers = workers
+        self.limits = limits
+        self._folder = tempfile.TemporaryDirectory(prefix="aarlab-problem-")
+        self._problem = Path(self._folder.name) / "problem.npz"
+        write_problem(self._problem, testbed.problem())
+
+    def __enter__(self) -> "Evaluator":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the problem's files."""
+        self._folder.cleanup()
+
+    @property
+    def testbed_name(self) -> str:
+        """Name of the testbed."""
+        return self.testbed.name
+
+    def vanilla_code(self) -> str:
+        """Code of the baseline that every gain is measured against."""
+        return VANILLA.read_text(encoding="utf-8")
+
+    def groups(self, split: Split) -> NDArray[np.int32]:
+        """Question of each test example, shape (n,)."""
+        return self.testbed.groups(split)
+
+    def evaluate(self, code: str, split: Split, seeds: Sequence[int]) -> Evaluation:
+        """Run a method with each seed in a sandbox of its own, and score it.
+
+        Args:
+            code: the method file.
+            split: "public" or "private".
+            seeds: training seeds; they also shuffle the batches.
+
+        Raises:
+            MethodError: the method broke its contract with one of the seeds.
+            SandboxError: the sandbox itself did not work.
+        """
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
+            method = Path(folder) / "method.py"
+            method.write_text(code, encoding="utf-8", errors="replace")
+            with ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
+                runs = list(pool.map(lambda seed: self._seed(method, split, seed), seeds))
+        predictions = np.stack([p for p, _ in runs])
+        usages = [u for _, u in runs]
+        return self._score(split, tuple(seeds), predictions, usages, time.monotonic() - started)
+
+    def _seed(self, method: Path, split: Split, seed: int) -> tuple[Floats, Usage]:
+        """Predictions for test inputs, swapped test inputs and a train sample, one after the other."""
+        program = python_program(
+            ("-m", "aarlab.harness", "/job", str(seed)),
+            packages=PACKAGES,
+            mounts={**runtime_files(), **job_mounts(method, self._problem)},
+            path=("/runtime",),
+            environment={name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")},
+        )
+        asked = self._asked(split)
+        order = np.random.default_rng(seed).permutation(len(asked))
+        chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        answers, usage = run_seed(self.sandbox, Job(program, self.limits), [asked.take(chunk) for chunk in chunks])
+        predictions = np.empty(len(asked))
+        predictions[order] = np.concatenate(answers)
+        return predictions, usage
+
+    def _asked(self, split: Split) -> Examples:
+        test = replace(self.testbed.examples(split), groups=None)
+        train = replace(self.testbed.examples("train").take(self._train_sample()), groups=None)
+        return concatenate([test, test.swapped(), train] if test.pairs else [test, train])
+
+    def _train_sample(self) -> NDArray[np.intp]:
+        count = len(self.testbed.rows["train"])
+        return np.random.default_rng(0).permutation(count)[:TRAIN_SAMPLE]
+
+    def _score(
+        self, split: Split, seeds: tuple[int, ...], predictions: Floats, usages: Sequence[Usage], wall: float
+    ) -> Evaluation:
+        testbed, count = self.testbed, len(self.testbed.rows[split])
+        test, swapped, rest = predictions[:, :count], None, predictions[:, count:]
+        combined = test
+        if testbed.pack.manifest.task == "pair":
+            swapped, rest = rest[:, :count], rest[:, count:]
+            combined = (test + 1 - swapped) / 2
+        correct = correctness(combined, testbed.labels(split))
+        weak = testbed.weak_labels[testbed.rows["train"]][self._train_sample()]
+        anchors = testbed.anchors(split)
+        return Evaluation(
+            testbed=testbed.name,
+            split=split,
+            seeds=seeds,
+            accuracy=tuple(float(a) for a in correct.mean(axis=1)),
+            floor=anchors.floor,
+            floor_se=anchors.floor_se,
+            ceiling=anchors.ceiling,
+            ceiling_se=anchors.ceiling_se,
+            estimate=testbed.estimate(split, correct),
+            diagnostics=diagnose(test, swapped, rest, weak),
+            correct=correct,
+            wall_seconds=wall,
+            cpu_seconds=sum(u.cpu_seconds for u in usages),
+            peak_memory_bytes=max(u.peak_memory_bytes for u in usages),
+            sandbox=self.sandbox.name,
+            isolated=self.sandbox.trusted_isolation,
+        )
+
+
+def default_workers() -> int:
+    """Seeds or submissions to run at the same time on this machine."""
+    return max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,31 @@
+"""Students: what is trained, behind one protocol. A method imports from here."""
+
+from aarlab.students.probe import ProbeAssets, ProbeClassifier, ProbeStudent
+from aarlab.students.protocol import (
+    Classifier,
+    Examples,
+    Loss,
+    Margins,
+    Predictor,
+    Problem,
+    Representation,
+    Student,
+    Unsupported,
+    concatenate,
+)
+
+__all__ = [
+    "Classifier",
+    "Examples",
+    "Loss",
+    "Margins",
+    "Predictor",
+    "ProbeAssets",
+    "ProbeClassifier",
+    "ProbeStudent",
+    "Problem",
+    "Representation",
+    "Student",
+    "Unsupported",
+    "concatenate",
+]

@@ -1,0 +1,65 @@
+"""Shared fixtures: a small synthetic testbed that takes a second, and the shipped `chat`."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from aarlab.testbeds import Inputs, Manifest, Pack, Testbed, load_testbed, make_testbed
+
+
+def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, width: int = 12) -> Pack:
+    """Pairs whose label is a noisy linear function of the hidden states; words follow it more weakly."""
+    rng = np.random.default_rng(seed)
+    count = questions * per_question
+    truth = rng.normal(size=(3, width))
+    hidden = rng.normal(size=(count, 3, width))
+    score = np.einsum("nrd,rd->n", hidden, truth) / np.sqrt(3 * width)
+    labels = (score + 0.3 * rng.normal(size=count) > 0).astype(np.int8)
+    words = rng.poisson(0.3, size=(2 * count, 40))
+    words[0::2, :8] += rng.poisson(np.where(labels == 0, 0.5, 0.05)[:, None], size=(count, 8))
+    words[1::2, :8] += rng.poisson(np.where(labels == 1, 0.5, 0.05)[:, None], size=(count, 8))
+    scale = np.full((3, width), 0.05, np.float32)
+    manifest = Manifest(
+        format=1,
+        name="synthetic",
+        domain="chat",
+        task="pair",
+        question="Which has the larger hidden score?",
+        examples=count,
+        groups=questions,
+        source={"data": "drawn at random"},
+        recipe={"seed": seed},
+        representations=((1, "mean"), (1, "last"), (2, "last")),
+        default_representations=((1, "mean"), (1, "last"), (2, "last")),
+        templates=("plain",),
+        weak_labels=30,
+        splits={"teacher": 0.1, "train": 0.4, "public": 0.25, "private": 0.25},
+        draw=0,
+    )
+    return Pack(
+        manifest,
+        Inputs(
+            hidden=np.clip(np.rint(hidden / scale), -127, 127).astype(np.int8),
+            scale=scale,
+            margins=(score[:, None, None] + rng.normal(size=(count, 1, 2))).astype(np.float16),
+            logprob=rng.normal(size=count).astype(np.float16),
+        ),
+        sparse.csr_matrix(words),
+        labels,
+        np.repeat(np.arange(questions), per_question).astype(np.int32),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_pack() -> Pack:
+    return synthetic_pack()
+
+
+@pytest.fixture(scope="session")
+def small_testbed(small_pack: Pack) -> Testbed:
+    return make_testbed(small_pack)
+
+
+@pytest.fixture(scope="session")
+def chat() -> Testbed:
+    return load_testbed("chat")
