@@ -12,7 +12,6 @@ interrupted run goes on where it stopped, and a changed recipe recomputes only w
 import hashlib
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -110,7 +109,7 @@ class Embedder:
                 partial = path.with_suffix(".partial")
                 with partial.open("wb") as file:
                     np.savez(file, **arrays)
-                os.replace(partial, path)
+                partial.replace(path)
                 done = start + len(chunk)
                 log.info("%d of %d answers, %.0f s", done, len(candidates), time.monotonic() - started)
             with np.load(path) as stored:

@@ -38,7 +38,7 @@ def fetch_pip(folder: Path) -> Path:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this very check is for older ones
         raise SystemExit(
             f"set-up: aarlab needs Python 3.11 or newer, this is {sys.version.split()[0]}.\n"
             "        Name another one: make PYTHON=/usr/bin/python3.12"

@@ -91,7 +91,8 @@ def run_seed(sandbox: Sandbox, job: Job, batches: Sequence[Examples]) -> tuple[l
             raise fail(FailureKind.TOO_MUCH_OUTPUT, f"It wrote more than {error.limit} bytes.") from None
         except SandboxCrashed as error:
             raise fail(
-                FailureKind.CRASHED, f"It ended with status {error.exit_status}.\n{error.stderr[-2000:]}".strip()
+                FailureKind.CRASHED,
+                f"It ended with status {error.exit_status}.\n{error.stderr[-2000:]}".strip(),
             ) from None
         usage = session.close()
     return predictions, usage

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aarlab.evaluation._result import Evaluation
 from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
 from aarlab.harness.job import write_problem
-from aarlab.sandbox import Limits, Program, Sandbox, Usage, python_program
+from aarlab.sandbox import Limits, Sandbox, Usage, python_program
 from aarlab.stats import diagnose
 from aarlab.students import Examples, concatenate
 from aarlab.testbeds import Split, Testbed, correctness
@@ -24,7 +24,11 @@ Floats = NDArray[np.float64]
 
 BATCH = 256
 TRAIN_SAMPLE = 400  # train examples asked for the agreement with weak labels
-PACKAGES = ("numpy", "scipy", "sklearn", "joblib", "threadpoolctl")
+# What a method may import besides aarlab.students; `*.libs` hold their shared libraries.
+PACKAGES = (
+    *("numpy", "numpy.libs", "scipy", "scipy.libs", "sklearn", "scikit_learn.libs"),
+    *("joblib", "narwhals", "threadpoolctl"),
+)
 SEED_LIMITS = Limits(wall_seconds=60, cpu_seconds=60, memory_bytes=2 * 2**30, processes=32)
 VANILLA = Path(__file__).parent.parent / "methods" / "vanilla.py"
 
@@ -110,7 +114,7 @@ class Evaluator:
             packages=PACKAGES,
             mounts={**runtime_files(), **job_mounts(method, self._problem)},
             path=("/runtime",),
-            environment={name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")},
+            environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
         )
         asked = self._asked(split)
         order = np.random.default_rng(seed).permutation(len(asked))

@@ -38,7 +38,7 @@ def write_problem(path: Path, problem: Problem) -> None:
         scale=assets.scale,
         weak_labels=problem.weak_labels,
         groups=np.zeros(0, np.int32) if groups is None else groups,
-        **{f"column:{name}": column for name, column in problem.train.columns.items()},
+        **{f"column:{name}": column for name, column in problem.train.columns.items()},  # type: ignore[arg-type]
     )
 
 

@@ -31,9 +31,7 @@ class Diagnostics:
     seed_disagreement: float
 
 
-def diagnose(
-    test: Floats, test_swapped: Floats | None, train: Floats, weak_labels: Floats
-) -> Diagnostics:
+def diagnose(test: Floats, test_swapped: Floats | None, train: Floats, weak_labels: Floats) -> Diagnostics:
     """Diagnostics of predictions P(label = 1).
 
     Args:

@@ -58,8 +58,8 @@ def _group_sums(correct: NDArray[np.floating], groups: NDArray[np.integer]) -> t
     """Sums of correct (seeds, n) by group, shape (groups, seeds), and the groups' sizes."""
     _, index = np.unique(groups, return_inverse=True)
     count = int(index.max()) + 1
-    sums = np.stack([np.bincount(index, weights=row, minlength=count) for row in np.atleast_2d(correct)], axis=1)
-    return sums, np.bincount(index, minlength=count).astype(np.float64)
+    sums = [np.bincount(index, weights=row, minlength=count) for row in np.atleast_2d(correct)]
+    return np.stack(sums, axis=1).astype(np.float64), np.bincount(index, minlength=count).astype(np.float64)
 
 
 def _resampled(sums: Floats, sizes: Floats, weights: Floats) -> Floats:

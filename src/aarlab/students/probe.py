@@ -62,6 +62,7 @@ class ProbeClassifier:
         features = self._student.features(examples, self.head.representations)
         features -= self.head.center
         features /= self.head.spread
+        logits: Floats
         logits, _ = _forward(self.head.parameters, features, self.head.hidden_units, bias=not self._pairs)
         return logits
 
@@ -154,7 +155,11 @@ class ProbeStudent:
             head.parameters,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": DEFAULT_STEPS if max_steps is None else int(max_steps), "ftol": 1e-7, "gtol": 1e-5},
+            options={
+                "maxiter": DEFAULT_STEPS if max_steps is None else int(max_steps),
+                "ftol": 1e-7,
+                "gtol": 1e-5,
+            },
         )
         trained = Head(head.representations, head.center, head.spread, result.x, head.hidden_units)
         return ProbeClassifier(self, trained, examples.pairs)
@@ -213,9 +218,7 @@ def _forward(parameters: Floats, features: NDArray[np.float32], units: int, bias
         gradient[first : first + width] = slopes.astype(np.float32) @ features
         if units:
             inside = slopes[:, None] * outer * (1 - active**2)
-            gradient[first + width : first + width + units * width] = (
-                inside.astype(np.float32).T @ features
-            ).ravel()
+            gradient[first + width : first + width + units * width] = (inside.astype(np.float32).T @ features).ravel()
             gradient[-2 * units : -units] = inside.sum(axis=0)
             gradient[-units:] = slopes @ active
         return gradient

@@ -170,7 +170,7 @@ class Problem:
         return self.train.pairs
 
 
-class Unsupported(Exception):  # noqa: N818 - reads as what it is: "Unsupported: generation"
+class Unsupported(Exception):
     """The student lacks a capability that a method asked for."""
 
     def __init__(self, capability: str, capabilities: Sequence[str]) -> None:

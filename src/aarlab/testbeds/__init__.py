@@ -1,6 +1,15 @@
 """Testbeds: what methods are scored on, with floor and ceiling."""
 
-from aarlab.testbeds.pack import Inputs, Manifest, Pack, TestbedError, pack_names, packs_folder, read_pack, write_pack
+from aarlab.testbeds.pack import (
+    Inputs,
+    Manifest,
+    Pack,
+    TestbedError,
+    pack_names,
+    packs_folder,
+    read_pack,
+    write_pack,
+)
 from aarlab.testbeds.testbed import (
     SCORED,
     SPLITS,

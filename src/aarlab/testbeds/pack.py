@@ -12,7 +12,6 @@ Rows are in one order throughout. Packs hold no text and no ids of their source.
 
 import hashlib
 import json
-import os
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -161,8 +160,8 @@ def write_pack(pack: Pack, folder: Path) -> None:
         (made / "manifest.json").write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             old = Path(scratch) / "old"
-            os.replace(folder, old)
-        os.replace(made, folder)
+            folder.replace(old)
+        made.replace(folder)
 
 
 def read_pack(folder: Path) -> Pack:

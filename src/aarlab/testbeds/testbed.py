@@ -1,7 +1,6 @@
 """A testbed: a pack with its splits drawn, its weak labels made, its floor and ceiling measured."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,7 @@ CALIBRATION = "calibration.npz"
 def correctness(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float32]:
     """Whether P(label = 1) is on the label's side: 1, 0, or 1/2 on an exact tie. Shapes (..., n) and (n,)."""
     guess = (np.sign(probabilities - 0.5) + 1) / 2
-    return (1 - np.abs(guess - labels)).astype(np.float32)
+    return np.asarray(1 - np.abs(guess - labels), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Testbed:
         rows: rows by split.
         weak_labels: P(label = 1) from the weak supervisor for every row, shape (n,).
         ceiling_predictions: P(label = 1) of the student trained on ground truth, by seed, for every
-            row, shape (16, n); rows of `train` are its own training data.
+            row, shape (seeds, n); rows of `train` are its own training data.
     """
 
     __test__ = False
@@ -95,7 +94,7 @@ class Testbed:
         return correctness(self.weak_labels[self.rows[split]], self.labels(split))
 
     def ceiling_correct(self, split: Split) -> NDArray[np.float32]:
-        """Whether the student trained on ground truth is right, shape (16, n)."""
+        """Whether the student trained on ground truth is right, shape (seeds, n)."""
         return correctness(self.ceiling_predictions[:, self.rows[split]], self.labels(split))
 
     def problem(self) -> Problem:
@@ -120,14 +119,22 @@ class Testbed:
     def estimate(self, split: Split, correct: NDArray[np.floating], seed: int = 0) -> PGREstimate:
         """PGR of predictions that were right where `correct` says, shape (seeds, n)."""
         return estimate_pgr(
-            correct, self.floor_correct(split), self.ceiling_correct(split), self.groups(split), np.random.default_rng(seed)
+            correct,
+            self.floor_correct(split),
+            self.ceiling_correct(split),
+            self.groups(split),
+            np.random.default_rng(seed),
         )
 
 
 def _examples(pack: Pack, rows: NDArray[np.intp], groups: NDArray[np.int32] | None) -> Examples:
     inputs = pack.inputs
     return Examples(
-        columns={"hidden": inputs.hidden[rows], "margins": inputs.margins[rows], "logprob": inputs.logprob[rows]},
+        columns={
+            "hidden": inputs.hidden[rows],
+            "margins": inputs.margins[rows],
+            "logprob": inputs.logprob[rows],
+        },
         swap=np.zeros(len(rows), dtype=np.bool_),
         pairs=pack.manifest.task == "pair",
         groups=groups,
@@ -143,13 +150,13 @@ def draw_splits(pack: Pack, rng: np.random.Generator) -> dict[Split, NDArray[np.
     return {split: np.flatnonzero(np.isin(pack.groups, part)) for split, part in zip(SPLITS, parts, strict=True)}
 
 
-def make_testbed(pack: Pack, draw: int | None = None, progress: Callable[[str], None] = log.info) -> Testbed:
-    """Draw splits, train the weak supervisor, and measure floor and ceiling over 16 seeds.
+def make_testbed(pack: Pack, draw: int | None = None, *, ceiling_seeds: int = CEILING_SEEDS) -> Testbed:
+    """Draw splits, train the weak supervisor, and measure floor and ceiling.
 
     Args:
         pack: inputs and labels.
         draw: seed of the draw; default the manifest's.
-        progress: told what is being done.
+        ceiling_seeds: training seeds of the ceiling.
     """
     rng = np.random.default_rng(pack.manifest.draw if draw is None else draw)
     rows = draw_splits(pack, rng)
@@ -163,8 +170,8 @@ def make_testbed(pack: Pack, draw: int | None = None, progress: Callable[[str], 
     student = ProbeStudent(testbed.assets)
     train, everything = testbed.examples("train"), _examples(pack, np.arange(len(weak)), None)
     ceilings = []
-    for seed in range(CEILING_SEEDS):
-        progress(f"ceiling of {pack.manifest.name}: seed {seed + 1} of {CEILING_SEEDS}")
+    for seed in range(ceiling_seeds):
+        log.info("ceiling of %s: seed %d of %d", pack.manifest.name, seed + 1, ceiling_seeds)
         ceilings.append(student.finetune(train, testbed.labels("train"), seed=seed).predict(everything))
     return Testbed(pack, rows, weak, np.stack(ceilings))
 

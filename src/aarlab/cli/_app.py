@@ -1,0 +1,39 @@
+"""`aarlab`: the commands, each in a module of its own."""
+
+from typing import Annotated
+
+import typer
+
+import aarlab
+from aarlab.cli import _doctor, _evaluate, _run, _serve
+
+app = typer.Typer(
+    name="aarlab",
+    help=aarlab.__doc__,
+    epilog="Start with: aarlab run chat",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(aarlab.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Run teams of automated alignment researchers, and know which of their results to believe."""
+
+
+app.command("run")(_run.run)
+app.command("resume")(_run.resume)
+app.command("evaluate")(_evaluate.evaluate)
+app.command("serve")(_serve.serve)
+app.command("doctor")(_doctor.doctor)

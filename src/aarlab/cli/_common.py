@@ -1,0 +1,59 @@
+"""What the commands share: consoles, the sandbox option, errors as people read them."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from aarlab.errors import AarlabError
+from aarlab.sandbox import Sandbox, UnsafeSandbox, default_sandbox
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+NoSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-no-sandbox",
+        help="Run submitted code as you, unprotected. Every result is marked: it proves nothing.",
+    ),
+]
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells expect
+
+
+def choose_sandbox(unsafe: bool) -> Sandbox:
+    """The sandbox of this machine; without one only if the user insists."""
+    if unsafe:
+        err.print("[bold red]No sandbox:[/] submitted code runs as you and can read the labels. Results are marked.")
+        return UnsafeSandbox()
+    return default_sandbox()
+
+
+def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the package's own errors into a message, advice and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except AarlabError as error:
+            err.print(f"[bold red]{type(error).__name__}:[/] {escape(error.message)}")
+            if error.advice:
+                err.print(f"[dim]→[/] {escape(error.advice)}")
+            sys.exit(1)
+
+    return wrapped
+
+
+def interval(estimate: float, low: float, high: float) -> str:
+    """An estimate with its bounds, as the tables print it."""
+    return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,128 @@
+"""`aarlab evaluate`: score one method file."""
+
+import json
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from aarlab.cli._common import Json, NoSandbox, choose_sandbox, err, interval, out, reporting_errors
+from aarlab.errors import AarlabError
+from aarlab.evaluation import Evaluation, Evaluator, MethodError, default_workers
+from aarlab.testbeds import load_testbed
+
+MAX_METHOD_BYTES = 1_000_000
+
+
+@reporting_errors
+def evaluate(
+    method: Annotated[Path, typer.Argument(help="The method file: it defines fit(problem, seed).", show_default=False)],
+    testbed: Annotated[str, typer.Option(help="What to score it on.")] = "chat",
+    seeds: Annotated[int, typer.Option(min=1, max=64, help="Training seeds, each in a sandbox of its own.")] = 3,
+    split: Annotated[str, typer.Option(help="public or private; look at private once, at the very end.")] = "public",
+    seed: Annotated[
+        int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
+    ] = None,
+    json_: Json = False,
+    unsafe_no_sandbox: NoSandbox = False,
+) -> None:
+    """Score a method file on a testbed, in the sandbox.
+
+    Prints accuracy by seed, floor, ceiling and PGR with its 95% interval. You hold the labels here, so the
+    figures are exact; researchers in a study see them through the leakage guard.
+
+    Example: aarlab evaluate src/aarlab/methods/vanilla.py --testbed chat
+    """
+    if split not in ("public", "private"):
+        raise AarlabError(f"There is no split {split!r} to score on.", "Use public or private.")
+    code = _read(method)
+    drawn = _draw_seeds(seed, seeds)
+    with Evaluator(load_testbed(testbed), choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
+        try:
+            with err.status(f"{method.name} on {testbed}: {seeds} seeds"):
+                result = evaluator.evaluate(code, split, drawn)  # type: ignore[arg-type]
+        except MethodError as error:
+            if json_:
+                failure = {"kind": error.kind, "message": error.message, "advice": error.advice}
+                typer.echo(json.dumps({"method": str(method), "testbed": testbed, "failure": failure}, indent=1))
+                raise typer.Exit(1) from None
+            raise
+    if json_:
+        typer.echo(json.dumps(_document(method, result), indent=1))
+    else:
+        _print(method, result)
+
+
+def _read(method: Path) -> str:
+    try:
+        content = method.read_bytes()
+    except OSError as error:
+        raise AarlabError(f"{method} cannot be read: {error.strerror}.", "Name a Python file.") from None
+    if len(content) > MAX_METHOD_BYTES:
+        raise AarlabError(f"{method} is larger than {MAX_METHOD_BYTES} bytes.", "A method is one file of code.")
+    return content.decode("utf-8", errors="replace")
+
+
+def _draw_seeds(seed: int | None, count: int) -> list[int]:
+    import numpy as np
+
+    rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
+    return [int(s) for s in rng.integers(2**31, size=count)]
+
+
+def _document(method: Path, result: Evaluation) -> dict[str, Any]:
+    estimate = result.estimate
+    return {
+        "method": str(method),
+        "testbed": result.testbed,
+        "split": result.split,
+        "seeds": list(result.seeds),
+        "accuracy": list(result.accuracy),
+        "mean_accuracy": result.mean_accuracy,
+        "floor": {"accuracy": result.floor, "se": result.floor_se},
+        "ceiling": {"accuracy": result.ceiling, "se": result.ceiling_se},
+        "pgr": None if estimate.pgr is None else estimate.pgr.estimate,
+        "interval": None if estimate.pgr is None else [estimate.pgr.low, estimate.pgr.high],
+        "level": None if estimate.pgr is None else estimate.pgr.level,
+        "noise": estimate.noise,
+        "gap": estimate.gap,
+        "gap_standard_errors": estimate.gap_standard_errors,
+        "diagnostics": asdict(result.diagnostics),
+        "wall_seconds": round(result.wall_seconds, 3),
+        "cpu_seconds": round(result.cpu_seconds, 3),
+        "peak_memory_mib": round(result.peak_memory_bytes / 2**20),
+        "sandbox": result.sandbox,
+        "isolated": result.isolated,
+    }
+
+
+def _print(method: Path, result: Evaluation) -> None:
+    table = Table(
+        title=f"{method.name} on {result.testbed}, {result.split} split", show_header=False, title_style="bold"
+    )
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("accuracy", f"{result.mean_accuracy:.3f}   by seed: {', '.join(f'{a:.3f}' for a in result.accuracy)}")
+    table.add_row("floor", f"{result.floor:.3f} ± {result.floor_se:.3f} (SE by question)")
+    table.add_row("ceiling", f"{result.ceiling:.3f} ± {result.ceiling_se:.3f}")
+    pgr, noise = result.estimate.pgr, result.estimate.noise
+    if pgr is None:
+        errors = result.estimate.gap_standard_errors
+        table.add_row("PGR", f"not reported: the gap is only {errors:.1f} standard errors wide, 6 are needed")
+    else:
+        table.add_row("PGR", f"[bold]{interval(pgr.estimate, pgr.low, pgr.high)}[/] (95%)")
+        table.add_row("noise in PGR", ", ".join(f"{name.replace('_', ' ')} {sd:.3f}" for name, sd in noise.items()))
+    diagnostics = result.diagnostics
+    facts = [f"agrees with weak labels {diagnostics.agreement:.2f}", f"confidence {diagnostics.confidence:.2f}"]
+    if diagnostics.swap_consistency is not None:
+        facts.append(f"swap-consistent {diagnostics.swap_consistency:.2f}")
+    facts.append(f"seeds disagree {diagnostics.seed_disagreement:.2f}")
+    table.add_row("label-free", ", ".join(facts))
+    memory = result.peak_memory_bytes / 2**20
+    table.add_row("cost", f"{result.wall_seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU, {memory:.0f} MiB")
+    where = result.sandbox if result.isolated else f"[bold red]{result.sandbox}: not isolated, proves nothing[/]"
+    table.add_row("sandbox", where)
+    out.print(table)
