@@ -32,7 +32,7 @@ def fetch_pip(folder: Path) -> Path:
         content = answer.read()
     if hashlib.sha256(content).hexdigest() != wheel["digests"]["sha256"]:
         raise SystemExit("set-up: the pip wheel from PyPI does not match its checksum; try again")
-    path = folder / wheel["filename"]
+    path = folder / str(wheel["filename"])
     path.write_bytes(content)
     return path
 

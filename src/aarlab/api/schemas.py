@@ -1,18 +1,48 @@
 """What travels between server and client. The HTTP API speaks these and nothing else."""
 
+import unicodedata
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from aarlab.stats import Diagnostics, Interval
+
+#: Name of the baseline that the server itself submits to every study.
+BASELINE = "baseline"
 
 MAX_CODE_CHARACTERS = 100_000
 MAX_BODY_CHARACTERS = 20_000
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
+MAX_ID = 2**63 - 1  # what a database column holds
+
+BIDIRECTIONAL = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _printable(text: str, besides: str = "") -> str:
+    """Refuse what steers a terminal or reorders what is shown; both deceive whoever reads."""
+    for character in text:
+        if character in besides:
+            continue
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in BIDIRECTIONAL:
+            raise ValueError(f"the character U+{ord(character):04X} is not allowed here")
+    return text
+
+
+def _paragraphs(text: str) -> str:
+    return _printable(text.replace("\r\n", "\n"), besides="\n\t")
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("the character U+0000 is not allowed here")
+    return text
+
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_printable)]
 
 
 class Schema(BaseModel):
@@ -118,15 +148,15 @@ class SubmissionCreate(Schema):
     """A method to score."""
 
     name: Name
-    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE_CHARACTERS)]
-    parent: int | None = Field(default=None, description="id of the submission that this one builds on")
+    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE_CHARACTERS), AfterValidator(_no_nul)]
+    parent: Id | None = Field(default=None, description="id of the submission that this one builds on")
     note: Line = ""
 
 
 class Feedback(Schema):
     """What a researcher learns from one evaluation: scores through the leakage guard."""
 
-    pgr: float
+    pgr: float | None = Field(description="None if the testbed's gap does not stand clear of its noise")
     accuracy: float
     resolution: float = Field(description="step to which the guard rounds `accuracy`")
     diagnostics: Diagnostics
@@ -169,9 +199,11 @@ class FindingCreate(Schema):
     """A post for the forum. Numbers of a linked submission are filled in by the server."""
 
     kind: FindingKind
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-    body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS)] = ""
-    submission: int | None = None
+    title: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+    ]
+    body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS), AfterValidator(_paragraphs)] = ""
+    submission: Id | None = None
 
 
 class Finding(Schema):
@@ -185,6 +217,21 @@ class Finding(Schema):
     submission: int | None
     pgr: float | None = Field(description="guarded PGR of the linked submission, from the server")
     created_at: datetime
+
+
+class Confirm(Schema):
+    """Submissions to score on `private`, each once and for all."""
+
+    submissions: Annotated[tuple[Id, ...], Field(max_length=100)]
+
+
+class Confirmation(Schema):
+    """Where a confirmation stands; `pending` shrinks until all are looked at. The baseline is among them."""
+
+    confirmed: tuple[int, ...]
+    failed: tuple[int, ...] = Field(description="broke their contract on private; they get no second look")
+    interrupted: tuple[int, ...] = Field(description="could not be run for a fault of the server's; ask again")
+    pending: tuple[int, ...]
 
 
 class Row(Schema):
@@ -202,6 +249,7 @@ class Row(Schema):
     accuracy_private: float | None
     gain_private: Interval | None = Field(description="accuracy over vanilla on private, paired by question")
     p_private: float | None = Field(description="two-sided p of no gain, Holm-adjusted over those confirmed")
+    failure_private: str | None = Field(description="kind of failure, if it was looked at but has no score")
     isolated: bool = Field(description="False if it ran without a sandbox: then the figures prove nothing")
 
 
@@ -212,7 +260,7 @@ class Standing(Schema):
     method: str
     researcher: str
     level: Level
-    pgr: float
+    pgr: float | None
     accuracy: float
 
 
@@ -224,3 +272,11 @@ class Problem(Schema):
     status: int
     detail: str
     advice: str = ""
+    spent: int | None = Field(default=None, description="of a budget, where one is exceeded")
+    limit: int | None = Field(default=None, description="of a budget, where one is exceeded")
+
+
+class Health(Schema):
+    """The server answers."""
+
+    status: str

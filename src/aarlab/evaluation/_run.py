@@ -102,7 +102,8 @@ def _expect(session: Session, kind: bytes, size: int) -> bytes:
     """The payload of the next frame, which must be of this kind and size, or a failure."""
     received, length = frames.HEADER.unpack(session.receive(frames.HEADER.size))
     if received == frames.FAILURE and length <= frames.MAX_FAILURE_BYTES:
-        raise _failure(session.receive(length))
+        failure = _failure(session.receive(length))
+        raise session.breach() or failure  # a limit explains an exception that it caused
     if received != kind or length != size:
         raise fail(FailureKind.CRASHED, f"It sent a frame {received!r} of {length} bytes where {kind!r} was due.")
     return session.receive(size)

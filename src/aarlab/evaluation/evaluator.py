@@ -18,7 +18,7 @@ from aarlab.harness.job import write_problem
 from aarlab.sandbox import Limits, Sandbox, Usage, python_program
 from aarlab.stats import diagnose
 from aarlab.students import Examples, concatenate
-from aarlab.testbeds import Split, Testbed, correctness
+from aarlab.testbeds import Anchors, Split, Testbed, correctness
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +84,10 @@ class Evaluator:
     def groups(self, split: Split) -> NDArray[np.int32]:
         """Question of each test example, shape (n,)."""
         return self.testbed.groups(split)
+
+    def anchors(self, split: Split) -> Anchors:
+        """Floor and ceiling, with standard errors by question."""
+        return self.testbed.anchors(split)
 
     def evaluate(self, code: str, split: Split, seeds: Sequence[int]) -> Evaluation:
         """Run a method with each seed in a sandbox of its own, and score it.

@@ -44,6 +44,8 @@ def _guarded(what: str, function, *arguments):  # type: ignore[no-untyped-def]
         return function(*arguments)
     except MemoryError as error:
         raise _MethodFailed("out-of-memory", f"{what} ran out of memory.\n{_trace(error)}") from None
+    except BlockingIOError as error:  # fork and clone say EAGAIN when no process is left
+        raise _MethodFailed("too-many-processes", f"{what} could not start a process.\n{_trace(error)}") from None
     except BaseException as error:  # noqa: BLE001 - SystemExit and friends of hostile code included
         raise _MethodFailed("exception", f"{what} raised {type(error).__name__}.\n{_trace(error)}") from None
 

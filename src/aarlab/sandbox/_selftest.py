@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,7 @@ def self_test(sandbox: Sandbox) -> tuple[Check, ...]:
         ("no files of this machine", _files),
         ("no environment of ours", _environment),
         ("read-only but for /tmp", lambda s: _empty(_ask(s, READ_ONLY), "writable: ")),
-        ("/tmp is capped", _disk),
+        ("temporary files are capped", _disk),
         ("no inherited descriptors", lambda s: _empty(_ask(s, DESCRIPTORS), "open: ")),
         ("memory is capped", lambda s: _limited(s, MEMORY, MemoryExceeded)),
         ("processes are capped", _processes),
@@ -153,7 +153,7 @@ def _ask(sandbox: Sandbox, code: str, limits: Limits = LIMITS, **values: object)
         return json.loads(session.receive(min(size, 2**20)))
 
 
-def _empty(found: list[object], label: str) -> tuple[bool, str]:
+def _empty(found: Sequence[object], label: str) -> tuple[bool, str]:
     return not found, label + ", ".join(map(str, found)) if found else "none"
 
 

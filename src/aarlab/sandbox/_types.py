@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from aarlab.sandbox.errors import SandboxError
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -77,7 +79,7 @@ class Session(Protocol):
             SandboxError: it ended, or broke a limit.
         """
 
-    def breach(self) -> Exception | None:
+    def breach(self) -> SandboxError | None:
         """The limit of memory or processes it ran into, even if it went on afterwards."""
 
     def close(self) -> Usage:

@@ -2,6 +2,7 @@
 
 from aarlab.stats._compare import Comparison, compare_accuracy
 from aarlab.stats._diagnostics import Diagnostics, diagnose
+from aarlab.stats._holm import holm
 from aarlab.stats._pgr import Interval, PGREstimate, estimate_pgr
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "compare_accuracy",
     "diagnose",
     "estimate_pgr",
+    "holm",
 ]

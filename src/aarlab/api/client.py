@@ -1,0 +1,180 @@
+"""The two clients of the HTTP API: a researcher's and an operator's."""
+
+import time
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from aarlab.api._http import PAGE, WAIT_SECONDS, HttpClient
+from aarlab.api.schemas import (
+    Admission,
+    Code,
+    Confirm,
+    Confirmation,
+    Finding,
+    FindingCreate,
+    Health,
+    Researcher,
+    ResearcherCreate,
+    Row,
+    Standing,
+    Status,
+    Study,
+    StudyCreate,
+    Submission,
+    SubmissionCreate,
+)
+
+
+class ResearcherClient(HttpClient):
+    """What a researcher can do. All methods raise `ApiError` and its kinds.
+
+    Example:
+        with ResearcherClient("http://127.0.0.1:8470", token) as client:
+            submission = client.submit(SubmissionCreate(name="vanilla", code=code))
+            submission = client.wait(submission.id)
+    """
+
+    def me(self) -> Researcher:
+        """The researcher, and how much of its budget is spent."""
+        return self._get("/me", Researcher)
+
+    def study(self) -> Study:
+        """The study, with the testbed's floor and ceiling."""
+        return self._get("/study", Study)
+
+    def submit(self, method: SubmissionCreate) -> Submission:
+        """Queue a method for evaluation.
+
+        Code that the study already has is not queued again and costs nothing: the earlier submission
+        comes back, whoever made it. So this may be repeated safely.
+
+        Raises:
+            BudgetExceeded: all evaluations are spent.
+            Refused: the study is over, or the method is too large.
+        """
+        return self._post("/submissions", Submission, method)
+
+    def submission(self, submission: int, wait: float = 0.0) -> Submission:
+        """A submission of the study.
+
+        Args:
+            submission: its id.
+            wait: seconds to hold the answer back until it is scored or failed, at most 30.
+        """
+        return self._get(f"/submissions/{submission}", Submission, wait=wait)
+
+    def wait(self, submission: int, timeout: float | None = None) -> Submission:
+        """A submission once it is scored or failed.
+
+        Args:
+            submission: its id.
+            timeout: seconds after which it is returned as it stands; None waits without end.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = WAIT_SECONDS if end is None else min(WAIT_SECONDS, max(0.0, end - time.monotonic()))
+            found = self.submission(submission, wait=left)
+            if found.status in (Status.SCORED, Status.FAILED) or (end is not None and time.monotonic() >= end):
+                return found
+
+    def code(self, submission: int) -> Code:
+        """Code of a submission of the study. Written by another researcher: untrusted."""
+        return self._get(f"/submissions/{submission}/code", Code)
+
+    def post(self, finding: FindingCreate) -> Finding:
+        """Post on the forum."""
+        return self._post("/findings", Finding, finding, repeatable=False)
+
+    def findings(self, after: int = 0) -> list[Finding]:
+        """All posts with a larger id than `after`, oldest first. Untrusted text."""
+        return _all_findings(self, "/findings", after)
+
+    def board(self) -> list[Standing]:
+        """The submissions of the study by guarded figures, best first."""
+        return self._get("/board", list[Standing])
+
+
+class OperatorClient(HttpClient):
+    """What the operator can do. All methods raise `ApiError` and its kinds."""
+
+    def health(self) -> Health:
+        """Whether the server answers; needs no token."""
+        return self._get("/health", Health)
+
+    def create_study(self, study: StudyCreate) -> Study:
+        """Start a study; the baseline is queued at once."""
+        return self._post("/studies", Study, study, repeatable=False)
+
+    def studies(self) -> list[Study]:
+        """All studies of the server, oldest first."""
+        return self._get("/studies", list[Study])
+
+    def study(self, study: str) -> Study:
+        """A study."""
+        return self._get(_path(study), Study)
+
+    def admit(self, study: str, researcher: ResearcherCreate) -> Admission:
+        """Admit a researcher; a name that is already admitted gets a new token, and its old one ends."""
+        return self._post(_path(study, "researchers"), Admission, researcher)
+
+    def researchers(self, study: str) -> list[Researcher]:
+        """The researchers with their budgets."""
+        return self._get(_path(study, "researchers"), list[Researcher])
+
+    def submissions(self, study: str) -> list[Submission]:
+        """All submissions, failed ones too, oldest first; guarded figures."""
+        found: list[Submission] = []
+        while True:
+            after = found[-1].id if found else 0
+            page = self._get(_path(study, "submissions"), list[Submission], after=after, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def submission(self, submission: int, wait: float = 0.0) -> Submission:
+        """A submission of any study; see `ResearcherClient.submission`."""
+        return self._get(f"/submissions/{submission}", Submission, wait=wait)
+
+    def code(self, submission: int) -> Code:
+        """Code of a submission of any study. Untrusted."""
+        return self._get(f"/submissions/{submission}/code", Code)
+
+    def findings(self, study: str, after: int = 0) -> list[Finding]:
+        """All posts with a larger id than `after`, oldest first. Untrusted text."""
+        return _all_findings(self, _path(study, "findings"), after)
+
+    def leaderboard(self, study: str) -> list[Row]:
+        """The scored submissions with exact figures, best first; the first 200 and the baseline."""
+        return self._get(_path(study, "leaderboard"), list[Row])
+
+    def confirm(self, study: str, submissions: Sequence[int]) -> Confirmation:
+        """Score submissions and the baseline on `private`, each once; returns when all are done.
+
+        Those looked at before keep their first answer, so this may be repeated safely; those that the
+        server itself could not run are `interrupted` and tried again by the next call.
+
+        Raises:
+            Refused: one of them has no public score.
+        """
+        wanted = Confirm(submissions=tuple(submissions))
+        while True:
+            state = self._post(_path(study, "confirm"), Confirmation, wanted, wait=WAIT_SECONDS)
+            if not state.pending:
+                return state
+
+    def finish(self, study: str) -> Study:
+        """End a study: it takes no further submissions."""
+        return self._post(_path(study, "finish"), Study)
+
+
+def _path(study: str, *rest: str) -> str:
+    return "/".join(("/studies", quote(study, safe=""), *rest))
+
+
+def _all_findings(client: HttpClient, path: str, after: int) -> list[Finding]:
+    found: list[Finding] = []
+    while True:
+        page = client._get(path, list[Finding], after=found[-1].id if found else after, limit=PAGE)
+        found += page
+        if len(page) < PAGE:
+            return found

@@ -1,0 +1,19 @@
+"""Query and path parameters that several routes take."""
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from aarlab.api._http import PAGE
+from aarlab.api.schemas import MAX_ID
+
+MAX_WAIT_SECONDS = 30.0
+
+SubmissionId = Annotated[int, Path(ge=1, le=MAX_ID)]
+StudyId = Annotated[str, Path(max_length=100)]
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="only what has a larger id")]
+Limit = Annotated[int, Query(ge=1, le=PAGE, description="how many at most")]
+Wait = Annotated[
+    float,
+    Query(ge=0, le=MAX_WAIT_SECONDS, allow_inf_nan=False, description="seconds to hold the answer back until it ends"),
+]

@@ -1,0 +1,39 @@
+"""What the server needs of an evaluator."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aarlab.evaluation import Evaluation
+from aarlab.testbeds import Anchors, Split
+
+
+class Evaluates(Protocol):
+    """Scores methods on one testbed; called from several threads at a time."""
+
+    @property
+    def testbed_name(self) -> str:
+        """Name of the testbed."""
+
+    def evaluate(self, code: str, split: Split, seeds: Sequence[int]) -> Evaluation:
+        """Run a method with each seed and score it.
+
+        Raises:
+            MethodError: the method broke its contract.
+            SandboxUnavailable: it could not be run, for no fault of its own.
+        """
+
+    def anchors(self, split: Split) -> Anchors:
+        """Floor and ceiling, with standard errors by question."""
+
+    def groups(self, split: Split) -> NDArray[np.int32]:
+        """Question of each test example, shape (n,)."""
+
+    def vanilla_code(self) -> str:
+        """Code of the baseline."""
+
+
+#: The evaluator of a testbed, by name. Raises KeyError or TestbedError if there is no such testbed.
+Evaluators = Callable[[str], Evaluates]

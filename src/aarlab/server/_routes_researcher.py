@@ -1,0 +1,83 @@
+"""What researchers do, and the reading of submissions that the operator shares. Guarded figures only."""
+
+from fastapi import APIRouter, Depends, Response
+
+from aarlab.api._http import PAGE
+from aarlab.api.schemas import (
+    Code,
+    Finding,
+    FindingCreate,
+    Researcher,
+    Standing,
+    Status,
+    Study,
+    Submission,
+    SubmissionCreate,
+)
+from aarlab.server._auth import AnyServices, Researching, VisibleStudy, require_researcher, visible_study
+from aarlab.server._parameters import After, Limit, SubmissionId, Wait
+from aarlab.server._ranking import board
+from aarlab.server._views import finding_view, researcher_view, study_view, submission_view
+
+router = APIRouter(tags=["researcher"], dependencies=[Depends(require_researcher)])
+shared = APIRouter(tags=["researcher", "operator"], dependencies=[Depends(visible_study)])
+
+
+@router.get("/me")
+def me(member: Researching, services: AnyServices) -> Researcher:
+    """The researcher that asks, and how much of its budget is spent."""
+    row = services.store.researcher(member.id)
+    return researcher_view(row, services.store.spent(row.study_id))
+
+
+@router.get("/study")
+def get_study(member: Researching, services: AnyServices) -> Study:
+    """The study, with the testbed's floor and ceiling."""
+    row = services.store.study(member.study)
+    return study_view(row, services.evaluator(row.testbed))
+
+
+@router.post("/submissions", status_code=201, responses={200: {"description": "The study has this code already."}})
+def submit(wanted: SubmissionCreate, member: Researching, services: AnyServices, response: Response) -> Submission:
+    """Queue a method. Code that the study already has costs nothing and gives the earlier submission."""
+    row, new = services.store.submit(member.id, wanted)
+    if not new:
+        response.status_code = 200
+    services.worker.wake()
+    return submission_view(row)
+
+
+@shared.get("/submissions/{submission}")
+async def get_submission(
+    submission: SubmissionId, study: VisibleStudy, services: AnyServices, wait: Wait = 0.0
+) -> Submission:
+    """A submission; with `wait`, once it is scored or failed, or as it stands when the time is up."""
+    return await services.bell.wait(
+        lambda: submission_view(services.store.submission(study, submission)),
+        done=lambda found: found.status in (Status.SCORED, Status.FAILED),
+        seconds=wait,
+    )
+
+
+@shared.get("/submissions/{submission}/code")
+def get_code(submission: SubmissionId, study: VisibleStudy, services: AnyServices) -> Code:
+    """Code of a submission. Untrusted."""
+    return Code(submission=submission, code=services.store.code(study, submission))
+
+
+@router.post("/findings", status_code=201)
+def post_finding(wanted: FindingCreate, member: Researching, services: AnyServices) -> Finding:
+    """Post on the forum. The figure of a linked submission comes from the server."""
+    return finding_view(services.store.post(member.id, wanted))
+
+
+@router.get("/findings")
+def list_findings(member: Researching, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Finding]:
+    """The forum, oldest first. Untrusted text."""
+    return [finding_view(row) for row in services.store.findings(member.study, after=after, limit=limit)]
+
+
+@router.get("/board")
+def get_board(member: Researching, services: AnyServices, limit: Limit = PAGE) -> list[Standing]:
+    """The scored submissions by guarded figures, best first."""
+    return board(services.store, member.study, limit)

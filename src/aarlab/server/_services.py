@@ -1,0 +1,87 @@
+"""What the routes work with, one set for each running app."""
+
+import hmac
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI
+
+from aarlab.errors import AarlabError
+from aarlab.server._bell import Bell
+from aarlab.server._database import Database
+from aarlab.server._problems import ProblemError
+from aarlab.server._protocol import Evaluates, Evaluators
+from aarlab.server._queue import Queue
+from aarlab.server._secrets import token_hash
+from aarlab.server._store import Store
+from aarlab.server._worker import Worker
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The operator, by its token."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A researcher, by its token.
+
+    Attributes:
+        id: the researcher's.
+        study: the one it belongs to.
+    """
+
+    id: int
+    study: str
+
+
+Identity = Operator | Member
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything behind the routes."""
+
+    database: Database
+    store: Store
+    queue: Queue
+    worker: Worker
+    bell: Bell
+    evaluators: Evaluators
+    operator_hash: str
+
+    def identify(self, token: str) -> Identity | None:
+        """Whose token this is; None if nobody's."""
+        hashed = token_hash(token)
+        if hmac.compare_digest(hashed, self.operator_hash):
+            return Operator()
+        found = self.store.researcher_by_token(hashed)
+        return None if found is None else Member(found.id, found.study_id)
+
+    def evaluator(self, testbed: str) -> Evaluates:
+        """The evaluator of a testbed.
+
+        Raises:
+            ProblemError: there is no such testbed.
+        """
+        try:
+            return self.evaluators(testbed)
+        except (KeyError, AarlabError) as error:
+            advice = error.advice if isinstance(error, AarlabError) else "Use one that the server was started with."
+            detail = f"The testbed {testbed!r} cannot be had here."
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-testbed", detail, advice) from error
+
+    def has_testbed(self, testbed: str) -> bool:
+        """Whether the testbed can be had."""
+        try:
+            self.evaluator(testbed)
+        except ProblemError:
+            return False
+        return True
+
+
+def services_of(app: FastAPI) -> Services:
+    """The services of a running app."""
+    services = app.state.services
+    assert isinstance(services, Services)
+    return services

@@ -1,0 +1,225 @@
+"""Studies, researchers, submissions and findings, and the rules for changing them."""
+
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, undefer
+
+from aarlab.api import schemas
+from aarlab.api.schemas import BASELINE, Status
+from aarlab.server._database import Database
+from aarlab.server._models import EvaluationRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
+from aarlab.server._problems import ProblemError, not_found
+from aarlab.server._secrets import content_hash
+
+PUBLIC, PRIVATE = "public", "private"
+
+
+class Store:
+    """What the server knows. Rows it returns are detached: read them, change nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # Studies and researchers
+
+    def create_study(self, wanted: schemas.StudyCreate, vanilla: str) -> StudyRow:
+        """A new study, with the baseline queued."""
+        study = StudyRow(id=f"{wanted.testbed}-{secrets.token_hex(4)}", secret=secrets.token_bytes(32), **dict(wanted))
+        with self.database.write() as session:
+            session.add(study)
+            session.flush()
+            baseline = SubmissionRow(study_id=study.id, name="vanilla", code=vanilla, sha256=content_hash(vanilla))
+            baseline.evaluations = [EvaluationRow(split=PUBLIC)]
+            session.add(baseline)
+        return study
+
+    def studies(self) -> Sequence[StudyRow]:
+        """All studies, oldest first."""
+        with self.database.read() as session:
+            return session.scalars(select(StudyRow).order_by(StudyRow.created_at)).all()
+
+    def study(self, study: str) -> StudyRow:
+        """A study by id."""
+        with self.database.read() as session:
+            return _study(session, study)
+
+    def finish(self, study: str) -> StudyRow:
+        """Take no further submissions; those queued are still evaluated."""
+        with self.database.write() as session:
+            row = _study(session, study)
+            row.finished = True
+            return row
+
+    def admit(self, study: str, wanted: schemas.ResearcherCreate, token_hash: str) -> ResearcherRow:
+        """A new researcher; an admitted name gets a new token, and its old one ends."""
+        if wanted.name.casefold() == BASELINE:
+            raise ProblemError(HTTPStatus.CONFLICT, "reserved", f"{BASELINE!r} is the server's own.", "Use another.")
+        with self.database.write() as session:
+            _study(session, study, lock=True)
+            row = session.scalar(select(ResearcherRow).filter_by(study_id=study, name=wanted.name))
+            if row is None:
+                row = ResearcherRow(study_id=study, **dict(wanted))
+                session.add(row)
+            row.token_hash = token_hash
+            session.flush()
+            session.refresh(row)
+            return row
+
+    def researcher_by_token(self, token_hash: str) -> ResearcherRow | None:
+        """The researcher with this token."""
+        with self.database.read() as session:
+            return session.scalar(select(ResearcherRow).filter_by(token_hash=token_hash))
+
+    def researcher(self, researcher: int) -> ResearcherRow:
+        """A researcher by id."""
+        with self.database.read() as session:
+            return session.get_one(ResearcherRow, researcher)
+
+    def researchers(self, study: str) -> Sequence[ResearcherRow]:
+        """All researchers of a study, in the order of their admission."""
+        with self.database.read() as session:
+            _study(session, study)
+            return session.scalars(select(ResearcherRow).filter_by(study_id=study).order_by(ResearcherRow.id)).all()
+
+    def spent(self, study: str) -> dict[int, int]:
+        """Evaluations spent, by researcher; those who spent none are left out."""
+        query = (
+            select(EvaluationRow.payer_id, func.count())
+            .join(ResearcherRow, EvaluationRow.payer_id == ResearcherRow.id)
+            .where(ResearcherRow.study_id == study)
+            .group_by(EvaluationRow.payer_id)
+        )
+        with self.database.read() as session:
+            return {payer: count for payer, count in session.execute(query) if payer is not None}
+
+    # Submissions
+
+    def submit(self, researcher: int, wanted: schemas.SubmissionCreate) -> tuple[SubmissionRow, bool]:
+        """Queue a method, unless the study has it; tells whether it is new.
+
+        Code that the server once failed to run, for no fault of its own, is queued again at the
+        expense of whoever asks.
+
+        Raises:
+            ProblemError: the budget is spent, the study is over, or the parent is not of this study.
+        """
+        sha256 = content_hash(wanted.code)
+        with self.database.write() as session:
+            author = session.get_one(ResearcherRow, researcher)
+            study = _study(session, author.study_id, lock=True)
+            known = session.scalar(select(SubmissionRow).filter_by(study_id=study.id, sha256=sha256))
+            look = None if known is None else known.evaluation(PUBLIC)
+            if known is not None and not (look is not None and look.ours):
+                return known, False
+            _check_budget(session, study, researcher)
+            if known is not None and look is not None:
+                look.status, look.ours, look.failure = Status.QUEUED, False, None
+                look.payer_id = None if known.researcher is None else researcher
+                return known, False
+            if wanted.parent is not None:
+                _submission(session, study.id, wanted.parent)
+            row = SubmissionRow(
+                study_id=study.id,
+                researcher_id=researcher,
+                name=wanted.name,
+                code=wanted.code,
+                sha256=sha256,
+                parent_id=wanted.parent,
+                note=wanted.note,
+            )
+            row.evaluations = [EvaluationRow(split=PUBLIC, payer_id=researcher)]
+            session.add(row)
+            session.flush()
+            session.refresh(row)
+            return row, True
+
+    def submission(self, study: str | None, submission: int) -> SubmissionRow:
+        """A submission; of this study only, unless `study` is None."""
+        with self.database.read() as session:
+            return _submission(session, study, submission)
+
+    def code(self, study: str | None, submission: int) -> str:
+        """Code of a submission; of this study only, unless `study` is None."""
+        with self.database.read() as session:
+            return _submission(session, study, submission).code
+
+    def submissions(self, study: str, *, after: int = 0, limit: int | None = None) -> Sequence[SubmissionRow]:
+        """Submissions with a larger id than `after`, oldest first."""
+        query = select(SubmissionRow).filter_by(study_id=study).where(SubmissionRow.id > after)
+        with self.database.read() as session:
+            _study(session, study)
+            return session.scalars(query.order_by(SubmissionRow.id).limit(limit)).all()
+
+    def correct(self, study: str, split: str) -> Sequence[EvaluationRow]:
+        """The scored evaluations of a split, with their `correct` arrays."""
+        query = (
+            select(EvaluationRow)
+            .join(EvaluationRow.submission)
+            .where(SubmissionRow.study_id == study)
+            .where(EvaluationRow.split == split, EvaluationRow.status == Status.SCORED)
+            .options(undefer(EvaluationRow.correct))
+        )
+        with self.database.read() as session:
+            return session.scalars(query).all()
+
+    # Forum
+
+    def post(self, researcher: int, wanted: schemas.FindingCreate) -> FindingRow:
+        """A post for the forum."""
+        with self.database.write() as session:
+            author = session.get_one(ResearcherRow, researcher)
+            if wanted.submission is not None:
+                _submission(session, author.study_id, wanted.submission)
+            row = FindingRow(
+                study_id=author.study_id,
+                researcher_id=researcher,
+                kind=wanted.kind,
+                title=wanted.title,
+                body=wanted.body,
+                submission_id=wanted.submission,
+            )
+            session.add(row)
+            session.flush()
+            session.refresh(row)
+            return row
+
+    def findings(self, study: str, *, after: int, limit: int) -> Sequence[FindingRow]:
+        """Posts with a larger id than `after`, oldest first."""
+        query = select(FindingRow).filter_by(study_id=study).where(FindingRow.id > after)
+        with self.database.read() as session:
+            _study(session, study)
+            return session.scalars(query.order_by(FindingRow.id).limit(limit)).all()
+
+
+def _study(session: Session, study: str, *, lock: bool = False) -> StudyRow:
+    row = session.get(StudyRow, study, with_for_update=lock or None)
+    if row is None:
+        raise not_found("study", study)
+    return row
+
+
+def _submission(session: Session, study: str | None, submission: int) -> SubmissionRow:
+    row = session.get(SubmissionRow, submission)
+    if row is None or (study is not None and row.study_id != study):
+        raise not_found("submission", submission)
+    return row
+
+
+def _check_budget(session: Session, study: StudyRow, researcher: int) -> None:
+    if study.finished:
+        detail = "The study is over; it takes no further submissions."
+        raise ProblemError(HTTPStatus.CONFLICT, "finished", detail, "What is recorded can still be read.")
+    spent = session.scalar(select(func.count()).select_from(EvaluationRow).filter_by(payer_id=researcher)) or 0
+    limit = study.evaluations_per_researcher
+    if spent >= limit:
+        raise ProblemError(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "budget",
+            f"All {limit} evaluations are spent.",
+            "Post what you found; code that the study already has can still be looked up by submitting it.",
+            spent=spent,
+            limit=limit,
+        )

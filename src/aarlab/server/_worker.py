@@ -1,0 +1,157 @@
+"""Evaluates what is queued, in threads of the server's process."""
+
+import logging
+import threading
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from aarlab.api.schemas import Failure
+from aarlab.errors import AarlabError
+from aarlab.evaluation import Evaluation, MethodError
+from aarlab.sandbox import SandboxUnavailable
+from aarlab.server._bell import Bell
+from aarlab.server._protocol import Evaluators
+from aarlab.server._queue import Queue, Task
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.5
+TROUBLE_SECONDS = 1.0
+GRACE_SECONDS = 0.5  # for evaluations that are about to end when the server stops
+MAX_MESSAGE = 4000
+
+# Whatever else hostile code might provoke in the evaluator: a fault there must stop one evaluation, not the
+# study. Listed rather than `Exception`, so that what ends a thread or a process still does.
+UNFORESEEN = (
+    AarlabError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+OURS = Failure(
+    kind="server-fault",
+    message="It could not be run, for no fault of its own.",
+    advice="It cost nothing. Submit it again once the operator has looked at the server's log.",
+)
+UNKNOWN = Failure(
+    kind="unforeseen",
+    message="Scoring it failed in a way that was not foreseen; the server's log says more.",
+    advice="Look for something unusual in what it returns, and tell the operator.",
+)
+
+
+class Worker:
+    """Threads that evaluate until told to stop."""
+
+    def __init__(self, queue: Queue, evaluators: Evaluators, bell: Bell, threads: int) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            queue: what to do.
+            evaluators: who does it.
+            bell: rung when an evaluation has ended.
+            threads: how many evaluations at a time.
+        """
+        self._queue, self._evaluators, self._bell = queue, evaluators, bell
+        self._stop = threading.Event()
+        self._work = threading.Event()
+        self._database = threading.Lock()  # guards the two below, and keeps the abandoned out of a closed database
+        self._held: dict[threading.Thread, Task] = {}
+        self._left = False
+        # Daemons, because an evaluation that is abandoned must not keep the process alive.
+        self._threads = [threading.Thread(target=self._loop, name=f"evaluate-{i}", daemon=True) for i in range(threads)]
+
+    def start(self) -> None:
+        """Queue again what a dead server left running, and begin."""
+        if recovered := self._queue.recover():
+            log.info("%d evaluations were interrupted and are queued again", recovered)
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Tell that something was queued."""
+        self._work.set()
+
+    def stop(self) -> None:
+        """Stop soon. Evaluations that are not about to end are abandoned and queued again."""
+        self._stop.set()
+        self._work.set()
+        end = time.monotonic() + GRACE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        with self._database:
+            self._left = True
+            for task in self._held.values():
+                self._queue.release(task)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._work.clear()
+            try:
+                task = self._take()
+                if task is None:
+                    self._work.wait(IDLE_SECONDS)
+                else:
+                    self._do(task)
+            except SQLAlchemyError:  # a full disk, say; what is queued stays queued
+                log.exception("the database cannot be used; trying again")
+                self._stop.wait(TROUBLE_SECONDS)
+
+    def _take(self) -> Task | None:
+        me = threading.current_thread()
+        with self._database:
+            if self._left:
+                return None
+            if unsettled := self._held.get(me):  # its result could not be written
+                self._queue.release(unsettled)
+                del self._held[me]
+            task = self._queue.claim()
+            if task is not None:
+                self._held[me] = task
+            return task
+
+    def _do(self, task: Task) -> None:
+        """Evaluate and record what came of it."""
+        try:
+            evaluator = self._evaluators(task.testbed)
+        except (KeyError, AarlabError):
+            log.exception("the testbed %s cannot be had", task.testbed)
+            self._settle(task, OURS, ours=True)
+            return
+        try:
+            result = evaluator.evaluate(task.code, task.split, task.seeds)
+        except MethodError as error:
+            self._settle(task, _told(error))
+        except (SandboxUnavailable, OSError):
+            log.exception("submission %d could not be run on %s", task.submission, task.split)
+            self._settle(task, OURS, ours=True)
+        except UNFORESEEN:
+            log.exception("evaluating submission %d on %s failed", task.submission, task.split)
+            self._settle(task, UNKNOWN)
+        else:
+            self._settle(task, result)
+
+    def _settle(self, task: Task, outcome: Evaluation | Failure, *, ours: bool = False) -> None:
+        with self._database:
+            if self._left:
+                return
+            if isinstance(outcome, Failure):
+                self._queue.record_failure(task, outcome, ours=ours)
+            else:
+                self._queue.record(task, outcome)
+            del self._held[threading.current_thread()]
+        self._bell.ring()
+
+
+def _told(error: MethodError) -> Failure:
+    """A failure as its author learns it; the message is the method's own text, so it is cut and made valid."""
+    message = error.message[:MAX_MESSAGE].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return Failure(kind=error.kind, message=message.encode(errors="replace").decode(), advice=error.advice)
