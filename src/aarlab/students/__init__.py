@@ -4,6 +4,7 @@ from aarlab.students.probe import ProbeAssets, ProbeClassifier, ProbeStudent
 from aarlab.students.protocol import (
     Classifier,
     Examples,
+    Floats,
     Loss,
     Margins,
     Predictor,
@@ -17,6 +18,7 @@ from aarlab.students.protocol import (
 __all__ = [
     "Classifier",
     "Examples",
+    "Floats",
     "Loss",
     "Margins",
     "Predictor",

@@ -1,0 +1,123 @@
+"""How well a team of scripted researchers searches, beside random search with the same budget.
+
+    python benchmarks/team_search.py --draws 101 102 103 --output build/team_search.json
+
+Runs the search of `aarlab.researchers.scripted` offline, in this process and without a sandbox (its methods
+are our own code), on draws of `chat` other than the shipped one. Scores pass through the same leakage guard.
+The best five by public score are then looked at on `private`, as in a study.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aarlab.evaluation.guard import RoundedGuard
+from aarlab.methods import vanilla
+from aarlab.researchers.directions import DIRECTIONS
+from aarlab.researchers.scripted._compose import compose
+from aarlab.researchers.scripted._genome import Genome
+from aarlab.researchers.scripted._search import Observation, Proposal, _child, _fresh, propose
+from aarlab.testbeds import Split, Testbed, correctness, make_testbed, packs_folder, read_pack
+
+CONFIRMED = 5
+
+
+def accuracies(testbed: Testbed, fit: Any, seed: int) -> dict[Split, float]:
+    """Accuracy of a method on both splits."""
+    predict = fit(testbed.problem(), seed)
+    return {
+        split: float(correctness(np.asarray(predict(testbed.examples(split))), testbed.labels(split)).mean())
+        for split in ("public", "private")
+    }
+
+
+def fit_of(genome: Genome) -> Any:
+    """The `fit` of a composed method."""
+    space: dict[str, Any] = {}
+    exec(compile(compose(genome, "benchmark", ""), "method.py", "exec"), space)  # noqa: S102 - our own code
+    return space["fit"]
+
+
+def at_random(seen: list[Observation], rng: np.random.Generator) -> Proposal:
+    """Random search: any ideas, whatever the scores."""
+    known = {o.genome for o in seen}
+    while True:
+        genome = _fresh(DIRECTIONS[int(rng.integers(len(DIRECTIONS)))].name, known, rng)
+        for _ in range(int(rng.integers(4))):
+            genome = _child(genome, genome, DIRECTIONS[int(rng.integers(len(DIRECTIONS)))].name, rng)
+        if genome.valid() and genome not in known:
+            return Proposal(genome, None)
+
+
+def simulate(testbed: Testbed, search: str, researchers: int, evaluations: int, seed: int) -> dict[str, Any]:
+    """One team: its confirmed methods by public rank, and how its best public score grew."""
+    rng = np.random.default_rng(seed)
+    guard = RoundedGuard(rng.bytes(32))
+    seen: list[Observation] = []
+    truth: list[dict[Split, float]] = []
+    for tried in range(evaluations):
+        for researcher in range(researchers):
+            family = DIRECTIONS[researcher % len(DIRECTIONS)].name
+            proposal = propose(seen, tried, evaluations, family, rng) if search == "team" else at_random(seen, rng)
+            truth.append(accuracies(testbed, fit_of(proposal.genome), int(rng.integers(2**31))))
+            answer = guard.answer(truth[-1]["public"], str(len(truth)))
+            seen.append(Observation(len(truth), proposal.genome, answer))
+    public = np.array([t["public"] for t in truth])
+    chosen = np.argsort(-public, kind="stable")[:CONFIRMED]
+
+    def pgr(accuracy: float, split: Split) -> float:
+        anchors = testbed.anchors(split)
+        return round((accuracy - anchors.floor) / (anchors.ceiling - anchors.floor), 3)
+
+    return {
+        "search": search,
+        "seed": seed,
+        "public": [pgr(truth[i]["public"], "public") for i in chosen],
+        "private": [pgr(truth[i]["private"], "private") for i in chosen],
+        "ideas": [seen[i].genome.line() for i in chosen],
+        "mean_by_quarter": [pgr(float(part.mean()), "public") for part in np.array_split(public, 4)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, nargs="+", default=[101, 102, 103])
+    parser.add_argument("--searches", nargs="+", choices=("team", "random"), default=["team", "random"])
+    parser.add_argument("--seeds", type=int, default=1, help="teams a draw")
+    parser.add_argument("--researchers", type=int, default=9)
+    parser.add_argument("--evaluations", type=int, default=12)
+    parser.add_argument("--output", type=Path, default=Path("build/team_search.json"))
+    options = parser.parse_args()
+    pack = read_pack(packs_folder() / "chat")
+    if pack.manifest.draw in options.draws:
+        parser.error("the shipped draw is not for tuning")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = json.loads(options.output.read_text()) if options.output.exists() else []
+    done = {(r["draw"], r["search"], r["seed"]) for r in results}
+    for draw in options.draws:
+        testbed = make_testbed(pack, draw, ceiling_seeds=1)
+        baseline = accuracies(testbed, vanilla.fit, 0)
+        anchors = testbed.anchors("private")
+        reference = (baseline["private"] - anchors.floor) / (anchors.ceiling - anchors.floor)
+        for seed in range(options.seeds):
+            for search in options.searches:
+                if (draw, search, seed) in done:
+                    continue
+                started = time.monotonic()
+                result = simulate(testbed, search, options.researchers, options.evaluations, seed)
+                result |= {"draw": draw, "vanilla_private": round(reference, 3)}
+                results.append(result)
+                options.output.write_text(json.dumps(results, indent=1))
+                print(  # noqa: T201 - a benchmark's output
+                    f"draw {draw} {search:6} public {result['public']} private {result['private']} "
+                    f"vanilla {reference:.2f} quarters {result['mean_by_quarter']} {time.monotonic() - started:.0f} s",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""`aarlab doctor`: what this machine can do, and how to mend what it cannot."""
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from aarlab.cli._common import Json, out, reporting_errors
+from aarlab.errors import AarlabError
+from aarlab.sandbox import SandboxUnavailable, default_sandbox, self_test
+from aarlab.testbeds import load_testbed, pack_names
+
+FREE_GIB = 1.0
+MEMORY_GIB = 2.0
+BUILD = ("torch", "transformers", "gguf", "accelerate")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that was looked at.
+
+    Attributes:
+        what: what it is.
+        state: "ok", "missing" (something will not work) or "optional" (not installed, seldom needed).
+        found: what was found.
+        mend: what to do about it.
+    """
+
+    what: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+@reporting_errors
+def doctor(json_: Json = False) -> None:
+    """Check this machine: Python, sandbox, disk, memory, cores, testbeds, optional parts.
+
+    The sandbox is tested by attacks on it. Exit code 1 if something that `aarlab run` needs is missing.
+    """
+    facts: list[Fact] = []
+    with nullcontext() if json_ else out.status("checking"):
+        facts.extend(_facts())
+    if json_:
+        typer.echo(json.dumps([asdict(fact) for fact in facts], indent=1))
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        styles = {"ok": "[green]ok[/]", "missing": "[bold red]missing[/]", "optional": "[yellow]optional[/]"}
+        for fact in facts:
+            table.add_row(styles[fact.state], fact.what, fact.found)
+        out.print(table)
+        for fact in facts:
+            if fact.mend:
+                out.print(f"[bold]{fact.what}[/]: {fact.mend}", highlight=False)
+    if any(fact.state == "missing" for fact in facts):
+        raise typer.Exit(1)
+
+
+def _facts() -> Iterator[Fact]:
+    yield Fact("Python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield _cores()
+    yield _memory()
+    yield _disk()
+    yield from _testbeds()
+    yield from _sandbox()
+    yield _extra()
+
+
+def _cores() -> Fact:
+    count = len(os.sched_getaffinity(0))
+    return Fact("cores", "ok", f"{count}: {count} evaluations at a time")
+
+
+def _memory() -> Fact:
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if gib < MEMORY_GIB:
+        return Fact(
+            "memory", "missing", f"{gib:.1f} GiB", f"An evaluation may use {MEMORY_GIB:g} GiB; use a larger machine."
+        )
+    return Fact("memory", "ok", f"{gib:.1f} GiB")
+
+
+def _disk() -> Fact:
+    gib = shutil.disk_usage(Path.cwd()).free / 2**30
+    if gib < FREE_GIB:
+        return Fact("disk", "missing", f"{gib:.1f} GiB free here", f"Free {FREE_GIB:g} GiB, or run in another folder.")
+    return Fact("disk", "ok", f"{gib:.1f} GiB free here")
+
+
+def _testbeds() -> Iterator[Fact]:
+    for name in pack_names():
+        try:
+            testbed = load_testbed(name)
+        except AarlabError as error:
+            yield Fact(f"testbed {name}", "missing", error.message, error.advice)
+        else:
+            anchors = testbed.anchors("public")
+            yield Fact(f"testbed {name}", "ok", f"floor {anchors.floor:.3f}, ceiling {anchors.ceiling:.3f} on public")
+
+
+def _sandbox() -> Iterator[Fact]:
+    try:
+        sandbox = default_sandbox()
+    except SandboxUnavailable as error:
+        yield Fact("sandbox", "missing", "; ".join(error.tried), error.advice)
+        return
+    checks = self_test(sandbox)
+    for check in checks:
+        state = "ok" if check.holds else "missing"
+        mend = "" if check.holds else "Submitted code could get past this; see the sandbox section of ARCHITECTURE.md."
+        yield Fact(f"sandbox: {check.name}", state, check.detail or sandbox.name, mend)
+
+
+def _extra() -> Fact:
+    absent = [name for name in BUILD if importlib.util.find_spec(name) is None]
+    if absent:
+        return Fact("extra `build`", "optional", f"not installed: {', '.join(absent)}; only to compute packs anew")
+    return Fact("extra `build`", "ok", "installed")

@@ -1,0 +1,113 @@
+"""The end of a run: the leaderboard as a table, or everything as one JSON document."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from aarlab.api.schemas import Row
+from aarlab.cli._common import interval, out
+from aarlab.stats import Interval
+from aarlab.studies import Outcome, StudyFolder
+
+SHOWN = 12
+
+
+def document(folder: StudyFolder, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Everything about a study that a script may want."""
+    best = outcome.best
+    return {
+        "study": outcome.study.model_dump(mode="json"),
+        "settings": folder.settings.model_dump(mode="json"),
+        "best": None if best is None else best.model_dump(mode="json"),
+        "leaderboard": [row.model_dump(mode="json") for row in outcome.leaderboard],
+        "researchers": [researcher.model_dump(mode="json") for researcher in outcome.researchers],
+        "failures": [
+            {"submission": s.id, "method": s.name, "failure": s.failure.model_dump(mode="json")}
+            for s in outcome.submissions
+            if s.failure is not None
+        ],
+        "lost_researchers": dict(outcome.lost),
+        "findings": len(outcome.findings),
+        "best_method": None if best is None else str(folder.best_method),
+        "report": str(folder.report),
+        "wall_seconds": round(seconds, 1),
+    }
+
+
+def print_outcome(folder: StudyFolder, outcome: Outcome, seconds: float) -> None:
+    """The leaderboard, the verdict on the best method, and where everything lies."""
+    out.print(_table(outcome))
+    out.print(_verdict(outcome))
+    for name, reason in outcome.lost:
+        out.print(f"[bold red]{escape(name)} gave up:[/] {escape(reason)}")
+    if not all(row.isolated for row in outcome.leaderboard):
+        out.print(
+            "[bold red]Run without a sandbox: submitted code could read the labels. These figures prove nothing.[/]"
+        )
+    failed = sum(s.failure is not None for s in outcome.submissions)
+    out.print(
+        f"{len(outcome.submissions)} submissions, {failed} without a score, {len(outcome.findings)} findings, "
+        f"{seconds / 60:.1f} min.\n"
+        f"Best method   {folder.best_method}\n"
+        f"Report        {folder.report} (open it in a browser)\n"
+        f"All figures   {folder.leaderboard}\n"
+        f"Score it again: aarlab evaluate {folder.best_method} --testbed {outcome.study.testbed}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _table(outcome: Outcome) -> Table:
+    table = Table(title=f"{outcome.study.testbed}: leaderboard", title_style="bold", caption_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column("method", ratio=3)
+    table.add_column("researcher", ratio=2)
+    table.add_column("direction", ratio=4)
+    table.add_column("level", no_wrap=True)
+    table.add_column("PGR private", justify="right", no_wrap=True)
+    table.add_column("PGR public", justify="right", no_wrap=True)
+    table.add_column("acc. public", justify="right")
+    shown = [row for row in outcome.leaderboard if row.rank <= SHOWN or not row.direction]
+    for row in shown:
+        table.add_row(
+            str(row.rank),
+            escape(row.method),
+            escape(row.researcher),
+            escape(row.direction) or "vanilla, the baseline",
+            f"{row.level.value} {row.level.name.lower()}",
+            _private(row),
+            _pgr(row.pgr_public),
+            f"{row.accuracy_public:.3f}",
+            style="" if row.direction else "yellow",
+        )
+    more = len(outcome.leaderboard) - len(shown)
+    table.caption = "PGR with 95% interval (questions, seeds, floor and ceiling)" + (
+        f"; {more} more rows" if more else ""
+    )
+    return table
+
+
+def _pgr(pgr: Interval | None) -> str:
+    return "not resolved" if pgr is None else interval(pgr.estimate, pgr.low, pgr.high)
+
+
+def _private(row: Row) -> str:
+    if row.accuracy_private is None:
+        return f"[red]{row.failure_private}[/]" if row.failure_private else ""
+    return _pgr(row.pgr_private)
+
+
+def _verdict(outcome: Outcome) -> str:
+    best = outcome.best
+    if best is None or best.gain_private is None or best.p_private is None:
+        return "No method was confirmed."
+    gain, p = best.gain_private, best.p_private
+    won = gain.low > 0 and p < 0.05
+    verb = "[bold green]beats[/]" if won else "[bold]does not clearly beat[/]"
+    return (
+        f"The first of the leaderboard {verb} vanilla on private: {100 * gain.estimate:+.1f} points of accuracy, "
+        f"95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}; paired t-test by question, "
+        f"p {'< .001' if p < 0.001 else f'= {p:.3f}'} (Holm-adjusted over the confirmed)."
+    )

@@ -1,0 +1,121 @@
+"""`aarlab run` and `aarlab resume`: a team on a study, with live progress and the confirmed leaderboard."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from aarlab.cli._common import (
+    INTERRUPTED,
+    Json,
+    NoSandbox,
+    choose_sandbox,
+    err,
+    reporting_errors,
+)
+from aarlab.cli._live import Display
+from aarlab.cli._outcome import document, print_outcome
+from aarlab.evaluation import Evaluator, default_workers
+from aarlab.sandbox import UnsafeSandbox
+from aarlab.studies import Progress, Settings, StudyFolder, Team, write_report
+from aarlab.testbeds import load_testbed
+
+Folder = Annotated[Path, typer.Argument(help="The study's folder, as `aarlab run` printed it.", show_default=False)]
+
+
+@reporting_errors
+def run(
+    testbed: Annotated[str, typer.Argument(help="What to do research on.")] = "chat",
+    researchers: Annotated[int, typer.Option(min=1, max=100, help="How many; each has a direction of its own.")] = 9,
+    evaluations: Annotated[int, typer.Option(min=1, max=10_000, help="Scored submissions for each researcher.")] = 12,
+    seeds: Annotated[int, typer.Option(min=3, max=64, help="Training seeds of each evaluation.")] = 3,
+    confirm: Annotated[int, typer.Option(min=1, max=100, help="How many of the best to score on private.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes the researchers' random choices.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core.")] = None,
+    output: Annotated[Path, typer.Option(help="Where studies are kept.")] = Path("studies"),
+    json_: Json = False,
+    unsafe_no_sandbox: NoSandbox = False,
+) -> None:
+    """Let a team of scripted researchers improve PGR on a testbed, then confirm the best on private.
+
+    Needs no model and no key. Each researcher starts from its own direction, reads the others' findings, and
+    submits methods until its evaluations are spent. Everything stays in the study's folder; after Ctrl-C or a
+    crash, `aarlab resume FOLDER` goes on.
+
+    Example: aarlab run chat --researchers 3 --evaluations 4
+    """
+    settings = Settings(
+        testbed=testbed,
+        researchers=researchers,
+        evaluations=evaluations,
+        seeds=seeds,
+        confirm=confirm,
+        seed=seed,
+        workers=workers or default_workers(),
+        unsafe=unsafe_no_sandbox,
+    )
+    load_testbed(testbed)  # before anything is written
+    choose_sandbox(unsafe_no_sandbox)
+    _carry_through(StudyFolder.create(output, settings), as_json=json_)
+
+
+@reporting_errors
+def resume(folder: Folder, json_: Json = False) -> None:
+    """Go on with a study that was interrupted; a finished one is only shown again.
+
+    What is recorded is not done again, and no budget is spent twice.
+
+    Example: aarlab resume studies/chat-20260101-120000
+    """
+    _carry_through(StudyFolder.open(folder), as_json=json_)
+
+
+def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
+    settings = folder.settings
+    started = time.monotonic()
+    sandbox = UnsafeSandbox() if settings.unsafe else choose_sandbox(unsafe=False)
+    with folder.locked(), Evaluator(load_testbed(settings.testbed), sandbox) as evaluator:
+        try:
+            with _terminable(), _display(settings, quiet=as_json) as show:
+                outcome = Team(folder, evaluator).run(show)
+        except KeyboardInterrupt:
+            err.print(f"Stopped; what is recorded is kept. Go on with: [bold]aarlab resume {folder.path}[/]")
+            raise typer.Exit(INTERRUPTED) from None
+        if outcome.best_code is not None:
+            folder.write(folder.best_method, outcome.best_code)
+        report: dict[str, Any] = document(folder, outcome, time.monotonic() - started)
+        folder.write(folder.leaderboard, json.dumps(report, indent=1))
+        write_report(folder, outcome)
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+    else:
+        print_outcome(folder, outcome, time.monotonic() - started)
+
+
+@contextmanager
+def _display(settings: Settings, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    if quiet:
+        yield lambda _: None
+        return
+    with Display(settings) as display:
+        yield display.show
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take a polite SIGTERM like Ctrl-C, so that a scheduler's stop is a clean one."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

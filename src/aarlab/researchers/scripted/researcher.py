@@ -1,0 +1,134 @@
+"""A researcher that runs by script: reads the forum, writes a method, submits it, reads the score, tells the others."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from aarlab.api import BudgetExceeded, Refused, ResearcherClient
+from aarlab.api.schemas import FindingCreate, FindingKind, Status, Submission, SubmissionCreate
+from aarlab.researchers.directions import Direction
+from aarlab.researchers.scripted import _words
+from aarlab.researchers.scripted._compose import compose
+from aarlab.researchers.scripted._genome import Genome, read_genome
+from aarlab.researchers.scripted._search import Observation, Proposal, propose
+
+WAIT_SECONDS = 2.0  # between looks at whether to stop
+
+
+class ScriptedResearcher:
+    """Searches combinations of ideas until its budget is spent.
+
+    What it knows of others it has from the forum and from the code of their submissions, which it reads as
+    untrusted text and never runs. It keeps no state of its own: after a crash it reads the forum again.
+    """
+
+    def __init__(self, client: ResearcherClient, direction: Direction, *, seed: int, workspace: Path) -> None:
+        """Take a seat in the team.
+
+        Args:
+            client: with this researcher's own token.
+            direction: where to start.
+            seed: fixes the random choices, as far as the others' timing does not change them.
+            workspace: folder for its notebook and methods; made if absent.
+        """
+        self._client, self._direction, self._seed, self._workspace = client, direction, seed, workspace
+        self._name = ""
+        self._read = 0
+        self._posted: set[int] = set()
+        self._seen: dict[int, Observation] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Do research until the budget is spent, the study is over, or `stop` is set.
+
+        Raises:
+            ApiError: the server cannot be reached or refused.
+        """
+        me = self._client.me()
+        self._name = me.name
+        (self._workspace / "methods").mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng([self._seed, me.evaluations_used])
+        self._read_forum()
+        self._catch_up()
+        try:
+            while not stop.is_set():
+                me = self._client.me()
+                if me.evaluations_used >= me.evaluations_limit:
+                    self._conclude()
+                    return
+                self._read_forum()
+                tried, budget = me.evaluations_used, me.evaluations_limit
+                proposal = propose(list(self._seen.values()), tried, budget, self._direction.name, rng)
+                self._try(proposal, tried + 1, stop)
+        except BudgetExceeded:
+            self._conclude()
+        except Refused as refused:
+            if refused.type != "urn:aarlab:finished":
+                raise
+
+    def _try(self, proposal: Proposal, number: int, stop: threading.Event) -> None:
+        """Submit one method, wait for its score, and tell the others."""
+        name = _words.name_of(proposal.genome)
+        code = compose(proposal.genome, name, _words.story(proposal, self._name, self._direction))
+        (self._workspace / "methods" / f"{number:03}.py").write_text(code, encoding="utf-8")
+        parent = None if proposal.parent is None else proposal.parent.submission
+        submitted = self._client.submit(
+            SubmissionCreate(name=name, code=code, parent=parent, note=_words.change(proposal))
+        )
+        while submitted.status not in (Status.SCORED, Status.FAILED):
+            if stop.is_set():
+                return
+            submitted = self._client.wait(submitted.id, timeout=WAIT_SECONDS)
+        self._tell(submitted, proposal)
+
+    def _tell(self, scored: Submission, proposal: Proposal) -> None:
+        """Note what came of a method, and post it, good or bad."""
+        accuracy = None if scored.feedback is None else scored.feedback.accuracy
+        self._seen[scored.id] = Observation(scored.id, proposal.genome, accuracy)
+        title, body = _words.report(scored, proposal)
+        self._note(title, body)
+        kind = FindingKind.ERROR if scored.feedback is None else FindingKind.RESULT
+        self._client.post(FindingCreate(kind=kind, title=title, body=body, submission=scored.id))
+        self._posted.add(scored.id)
+
+    def _read_forum(self) -> None:
+        """Learn what others have posted since the last time, from the server's figures and the methods' code."""
+        accuracies: dict[int, float] | None = None
+        for finding in self._client.findings(after=self._read):
+            self._read = finding.id
+            submission = finding.submission
+            if submission is None:
+                continue
+            if finding.researcher == self._name:
+                self._posted.add(submission)
+            if submission in self._seen:
+                continue
+            genome = self._genome(submission)
+            if genome is None:
+                continue
+            if accuracies is None:
+                accuracies = {s.submission: s.accuracy for s in self._client.board()}
+            self._seen[submission] = Observation(submission, genome, accuracies.get(submission))
+
+    def _catch_up(self) -> None:
+        """Tell of scored methods that a crash kept this researcher from telling of."""
+        for standing in self._client.board():
+            if standing.researcher == self._name and standing.submission not in self._posted:
+                genome = self._genome(standing.submission)
+                if genome is not None:
+                    self._tell(self._client.submission(standing.submission), Proposal(genome, None))
+
+    def _genome(self, submission: int) -> Genome | None:
+        return read_genome(self._client.code(submission).code)
+
+    def _conclude(self) -> None:
+        """Tell what the whole team's scores say about the ideas of its own direction."""
+        told = _words.conclusion(list(self._seen.values()), self._direction)
+        if told is not None:
+            title, body = told
+            self._note(title, body)
+            self._client.post(FindingCreate(kind=FindingKind.INSIGHT, title=title, body=body))
+
+    def _note(self, title: str, body: str) -> None:
+        with (self._workspace / "notebook.md").open("a", encoding="utf-8") as notebook:
+            notebook.write(f"## {title}\n\n{body}\n\n")
