@@ -4,12 +4,14 @@
 
 Runs the search of `aarlab.researchers.scripted` offline, in this process and without a sandbox (its methods
 are our own code), on draws of `chat` other than the shipped one. Scores pass through the same leakage guard.
-The best five by public score are then looked at on `private`, as in a study.
+As in a study, the best of each researcher by public score, and of those the best five, are then looked at on
+`private`.
 """
 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,10 @@ def at_random(seen: list[Observation], rng: np.random.Generator) -> Proposal:
             return Proposal(genome, None)
 
 
+def _as_seen_by(researcher: int, researchers: int, seen: list[Observation]) -> list[Observation]:
+    return [replace(o, own=place % researchers == researcher) for place, o in enumerate(seen)]
+
+
 def simulate(testbed: Testbed, search: str, researchers: int, evaluations: int, seed: int) -> dict[str, Any]:
     """One team: its confirmed methods by public rank, and how its best public score grew."""
     rng = np.random.default_rng(seed)
@@ -62,12 +68,17 @@ def simulate(testbed: Testbed, search: str, researchers: int, evaluations: int, 
     for tried in range(evaluations):
         for researcher in range(researchers):
             family = DIRECTIONS[researcher % len(DIRECTIONS)].name
-            proposal = propose(seen, tried, evaluations, family, rng) if search == "team" else at_random(seen, rng)
+            proposal = (
+                propose(_as_seen_by(researcher, researchers, seen), tried, family, rng)
+                if search == "team"
+                else at_random(seen, rng)
+            )
             truth.append(accuracies(testbed, fit_of(proposal.genome), int(rng.integers(2**31))))
             answer = guard.answer(truth[-1]["public"], str(len(truth)))
-            seen.append(Observation(len(truth), proposal.genome, answer))
+            seen.append(Observation(len(truth), proposal.genome, answer, own=False))
     public = np.array([t["public"] for t in truth])
-    chosen = np.argsort(-public, kind="stable")[:CONFIRMED]
+    best = [max(range(r, len(truth), researchers), key=public.__getitem__) for r in range(researchers)]
+    chosen = sorted(best, key=lambda i: -public[i])[:CONFIRMED]
 
     def pgr(accuracy: float, split: Split) -> float:
         anchors = testbed.anchors(split)

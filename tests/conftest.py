@@ -16,8 +16,8 @@ def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, w
     score = np.einsum("nrd,rd->n", hidden, truth) / np.sqrt(3 * width)
     labels = (score + 0.3 * rng.normal(size=count) > 0).astype(np.int8)
     words = rng.poisson(0.3, size=(2 * count, 40))
-    words[0::2, :8] += rng.poisson(np.where(labels == 0, 0.5, 0.05)[:, None], size=(count, 8))
-    words[1::2, :8] += rng.poisson(np.where(labels == 1, 0.5, 0.05)[:, None], size=(count, 8))
+    words[0::2, :8] += rng.poisson(np.where(labels == 0, 0.25, 0.05)[:, None], size=(count, 8))
+    words[1::2, :8] += rng.poisson(np.where(labels == 1, 0.25, 0.05)[:, None], size=(count, 8))
     scale = np.full((3, width), 0.05, np.float32)
     manifest = Manifest(
         format=1,

@@ -10,7 +10,8 @@ from aarlab.cli._common import interval, out
 from aarlab.stats import Interval
 from aarlab.studies import Outcome, StudyFolder
 
-SHOWN = 12
+SHOWN = 8
+WORDS = 40  # characters of a direction
 
 
 def document(folder: StudyFolder, outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -60,33 +61,34 @@ def print_outcome(folder: StudyFolder, outcome: Outcome, seconds: float) -> None
 
 
 def _table(outcome: Outcome) -> Table:
+    """Two lines a method, so that eighty columns hold it: what and whose, private above public."""
     table = Table(title=f"{outcome.study.testbed}: leaderboard", title_style="bold", caption_justify="left")
     table.add_column("#", justify="right")
-    table.add_column("method", ratio=3)
-    table.add_column("researcher", ratio=2)
-    table.add_column("direction", ratio=4)
+    table.add_column("method\n[dim]researcher: direction", ratio=1)
     table.add_column("level", no_wrap=True)
-    table.add_column("PGR private", justify="right", no_wrap=True)
-    table.add_column("PGR public", justify="right", no_wrap=True)
-    table.add_column("acc. public", justify="right")
+    table.add_column("PGR private\n[dim]PGR public", no_wrap=True)
+    table.add_column("public\naccuracy", justify="right", no_wrap=True)
     shown = [row for row in outcome.leaderboard if row.rank <= SHOWN or not row.direction]
     for row in shown:
         table.add_row(
             str(row.rank),
-            escape(row.method),
-            escape(row.researcher),
-            escape(row.direction) or "vanilla, the baseline",
+            f"{escape(row.method)}\n[dim]{escape(_origin(row))}[/]",
             f"{row.level.value} {row.level.name.lower()}",
-            _private(row),
-            _pgr(row.pgr_public),
+            f"{_private(row)}\n[dim]{_pgr(row.pgr_public)}[/]",
             f"{row.accuracy_public:.3f}",
             style="" if row.direction else "yellow",
         )
     more = len(outcome.leaderboard) - len(shown)
-    table.caption = "PGR with 95% interval (questions, seeds, floor and ceiling)" + (
-        f"; {more} more rows" if more else ""
-    )
+    table.caption = "95% intervals: questions, seeds, floor and ceiling" + (f"; {more} more rows" if more else "")
     return table
+
+
+def _origin(row: Row) -> str:
+    """Researcher and direction in few words; a direction may begin with its name and a colon."""
+    direction = row.direction.partition(":")[0]
+    if len(direction) > WORDS:
+        direction = direction[:WORDS] + "…"
+    return f"{row.researcher}: {direction}" if direction else row.researcher
 
 
 def _pgr(pgr: Interval | None) -> str:
@@ -95,7 +97,7 @@ def _pgr(pgr: Interval | None) -> str:
 
 def _private(row: Row) -> str:
     if row.accuracy_private is None:
-        return f"[red]{row.failure_private}[/]" if row.failure_private else ""
+        return f"[red]{row.failure_private}[/]" if row.failure_private else "not looked at"
     return _pgr(row.pgr_private)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aarlab.evaluation._result import Evaluation
 from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
 from aarlab.harness.job import write_problem
-from aarlab.sandbox import Limits, Sandbox, Usage, python_program
+from aarlab.sandbox import Limits, Program, Sandbox, Usage, python_program
 from aarlab.stats import diagnose
 from aarlab.students import Examples, concatenate
 from aarlab.testbeds import Anchors, Split, Testbed, correctness
@@ -111,15 +111,19 @@ class Evaluator:
         usages = [u for _, u in runs]
         return self._score(split, tuple(seeds), predictions, usages, time.monotonic() - started)
 
-    def _seed(self, method: Path, split: Split, seed: int) -> tuple[Floats, Usage]:
-        """Predictions for test inputs, swapped test inputs and a train sample, one after the other."""
-        program = python_program(
-            ("-m", "aarlab.harness", "/job", str(seed)),
+    def program(self, method: Path, *arguments: str) -> Program:
+        """Python with these arguments, in a sandbox that holds all that a method may see and nothing else."""
+        return python_program(
+            arguments,
             packages=PACKAGES,
             mounts={**runtime_files(), **job_mounts(method, self._problem)},
             path=("/runtime",),
             environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
         )
+
+    def _seed(self, method: Path, split: Split, seed: int) -> tuple[Floats, Usage]:
+        """Predictions for test inputs, swapped test inputs and a train sample, one after the other."""
+        program = self.program(method, "-m", "aarlab.harness", "/job", str(seed))
         asked = self._asked(split)
         order = np.random.default_rng(seed).permutation(len(asked))
         chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]

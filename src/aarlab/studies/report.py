@@ -12,9 +12,9 @@ from aarlab.studies.folder import StudyFolder
 from aarlab.studies.team import Outcome
 
 WIDTH, LEFT, RIGHT = 720, 8, 12
-ROW_HEIGHT = 34
+ROW_HEIGHT = 44
 PLOT_HEIGHT = 260
-SHOWN = 30
+SHOWN = 15
 FINDINGS = 60
 
 

@@ -160,8 +160,9 @@ class Team:
             try:
                 for number in range(self._settings.researchers):
                     direction = DIRECTIONS[number % len(DIRECTIONS)]
-                    name = f"r{number + 1:02}-{direction.name.replace('_', '-')}"
-                    wanted = ResearcherCreate(name=name, kind=Kind.SCRIPTED, direction=direction.text)
+                    name = f"r{number + 1:02}"
+                    told = f"{direction.name}: {direction.text}"
+                    wanted = ResearcherCreate(name=name, kind=Kind.SCRIPTED, direction=told)
                     token = operator.admit(study.id, wanted).token
                     researcher = ScriptedResearcher(
                         stack.enter_context(ResearcherClient(url, token)),

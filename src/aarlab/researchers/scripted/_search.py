@@ -17,6 +17,7 @@ from aarlab.researchers.scripted._space import IDEAS, Slot
 
 FRESH = 2  # methods of its own direction alone that each researcher starts with
 CHILDREN = 150
+LOYAL = 0.5  # share of its methods that a researcher breeds from its own, along its direction
 ENOUGH = 8  # scores below which a model says nothing
 PATIENCE = 10_000  # draws for one child
 # Fixed, in units of the scores' variance: with a hundred scores, fitting it predicted no better (docs/log.md).
@@ -25,11 +26,19 @@ KERNEL = RBF(2.5) + WhiteKernel(0.25)
 
 @dataclass(frozen=True)
 class Observation:
-    """A method that the team has tried, and its guarded accuracy; None if it failed."""
+    """A method that the team has tried.
+
+    Attributes:
+        submission: its id.
+        genome: its ideas.
+        accuracy: guarded; None if it failed.
+        own: whether this researcher submitted it.
+    """
 
     submission: int
     genome: Genome
     accuracy: float | None
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,12 @@ class Proposal:
     parent: Observation | None
 
 
-def propose(seen: Sequence[Observation], tried: int, budget: int, family: str, rng: np.random.Generator) -> Proposal:
+def propose(seen: Sequence[Observation], tried: int, family: str, rng: np.random.Generator) -> Proposal:
     """The next method of one researcher.
 
     Args:
         seen: what the team has published.
         tried: how many methods this researcher has submitted.
-        budget: how many it may submit.
         family: family of ideas that its direction points to.
         rng: decides everything random.
     """
@@ -57,12 +65,13 @@ def propose(seen: Sequence[Observation], tried: int, budget: int, family: str, r
     model = _Model(scored)
     worth = model.mean([o.genome for o in scored])
     chances = np.exp(-np.argsort(np.argsort(-worth)) / max(2.0, len(scored) / 10))
-    chances /= chances.sum()
-    # Half of the time it follows its direction; later it goes wherever scores are best.
-    loyal = rng.random() > tried / budget
+    own = chances * [o.own for o in scored]
+    loyal = rng.random() < LOYAL
+    mothers = own if loyal and own.any() else chances
     children: list[tuple[Genome, Observation]] = []
     while len(children) < CHILDREN:
-        mother, father = (scored[i] for i in rng.choice(len(scored), size=2, p=chances))
+        mother = scored[int(rng.choice(len(scored), p=mothers / mothers.sum()))]
+        father = scored[int(rng.choice(len(scored), p=chances / chances.sum()))]
         child = _child(mother.genome, father.genome, family if loyal else None, rng)
         if child.valid() and child not in known:
             children.append((child, mother))

@@ -17,7 +17,8 @@ FEW = 4  # methods with and without an idea that a comparison needs
 def name_of(genome: Genome) -> str:
     """The ideas of a method in one line."""
     rest = " + ".join(gene.name for gene in (*genome.labels, *genome.training)) or "nothing more"
-    return f"{genome.head.name}: {rest}"[:MAX_NAME]
+    name = f"{genome.head.name}: {rest}"
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
 def describe(gene: Gene) -> str:

@@ -57,9 +57,8 @@ class ScriptedResearcher:
                     self._conclude()
                     return
                 self._read_forum()
-                tried, budget = me.evaluations_used, me.evaluations_limit
-                proposal = propose(list(self._seen.values()), tried, budget, self._direction.name, rng)
-                self._try(proposal, tried + 1, stop)
+                proposal = propose(list(self._seen.values()), me.evaluations_used, self._direction.name, rng)
+                self._try(proposal, me.evaluations_used + 1, stop)
         except BudgetExceeded:
             self._conclude()
         except Refused as refused:
@@ -84,7 +83,7 @@ class ScriptedResearcher:
     def _tell(self, scored: Submission, proposal: Proposal) -> None:
         """Note what came of a method, and post it, good or bad."""
         accuracy = None if scored.feedback is None else scored.feedback.accuracy
-        self._seen[scored.id] = Observation(scored.id, proposal.genome, accuracy)
+        self._seen[scored.id] = Observation(scored.id, proposal.genome, accuracy, own=True)
         title, body = _words.report(scored, proposal)
         self._note(title, body)
         kind = FindingKind.ERROR if scored.feedback is None else FindingKind.RESULT
@@ -108,7 +107,9 @@ class ScriptedResearcher:
                 continue
             if accuracies is None:
                 accuracies = {s.submission: s.accuracy for s in self._client.board()}
-            self._seen[submission] = Observation(submission, genome, accuracies.get(submission))
+            self._seen[submission] = Observation(
+                submission, genome, accuracies.get(submission), own=finding.researcher == self._name
+            )
 
     def _catch_up(self) -> None:
         """Tell of scored methods that a crash kept this researcher from telling of."""

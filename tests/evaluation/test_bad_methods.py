@@ -1,0 +1,101 @@
+"""Each way to break the contract has a name and advice, and breaks nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from textwrap import dedent
+
+import pytest
+
+from aarlab.evaluation import SEED_LIMITS, Evaluator, FailureKind, MethodError
+from aarlab.sandbox import default_sandbox
+from aarlab.testbeds import Testbed
+
+FIT = "def fit(problem, seed):\n"
+
+BAD = {
+    "syntax": ("def fit(problem, seed)\n    pass", FailureKind.SYNTAX_ERROR, "line 1"),
+    "nul byte": ("x = '\0'", FailureKind.SYNTAX_ERROR, "null bytes"),
+    "empty": ("", FailureKind.NO_FIT, "no function"),
+    "no fit": ("def train(problem, seed): pass", FailureKind.NO_FIT, "no function"),
+    "fit is no function": ("fit = 3", FailureKind.NO_FIT, "no function"),
+    "import fails": ("import torch\n" + FIT + " pass", FailureKind.EXCEPTION, "torch"),
+    "fit raises": (FIT + "    raise KeyError('oh')", FailureKind.EXCEPTION, "KeyError"),
+    "fit exits": (FIT + "    raise SystemExit(0)", FailureKind.EXCEPTION, "SystemExit"),
+    "fit leaves": (FIT + "    import os; os._exit(0)", FailureKind.CRASHED, "status 0"),
+    "fit dies": (FIT + "    import os; os.kill(os.getpid(), 11)", FailureKind.CRASHED, "status"),
+    "fit returns None": (FIT + "    return None", FailureKind.WRONG_SHAPE, "NoneType"),
+    "predictor raises": (FIT + "    return lambda e: 1 / 0", FailureKind.EXCEPTION, "ZeroDivisionError"),
+    "NaN": (FIT + "    return lambda e: [float('nan')] * len(e)", FailureKind.NOT_FINITE, "256 of 256"),
+    "infinite": (FIT + "    return lambda e: [float('inf')] * len(e)", FailureKind.NOT_FINITE, "infinite"),
+    "logits": (FIT + "    return lambda e: [2.5] * len(e)", FailureKind.OUT_OF_RANGE, "2.5"),
+    "negative": (FIT + "    return lambda e: [-0.1] * len(e)", FailureKind.OUT_OF_RANGE, "-0.1"),
+    "one too few": (FIT + "    return lambda e: [0.5] * (len(e) - 1)", FailureKind.WRONG_SHAPE, "(255,)"),
+    "two columns": (FIT + "    return lambda e: [[0.5, 0.5]] * len(e)", FailureKind.WRONG_SHAPE, "(256, 2)"),
+    "words": (FIT + "    return lambda e: ['yes'] * len(e)", FailureKind.NOT_NUMBERS, "list"),
+    "endless": (FIT + "    while True: pass", FailureKind.TIMEOUT, "longer than 4 s"),
+    "endless prediction": (
+        FIT + "    def predict(e):\n        while True: pass\n    return predict",
+        FailureKind.TIMEOUT,
+        "longer than 4 s",
+    ),
+    "10 GB": (FIT + "    x = bytearray(10 * 2**30)", FailureKind.OUT_OF_MEMORY, ""),
+    "10 GB, slowly": (
+        FIT + "    x = []\n    while True: x.append(bytearray(2**24))",
+        FailureKind.OUT_OF_MEMORY,
+        "",
+    ),
+    "noise on the pipe": (
+        FIT
+        + "    import os\n    for d in range(3, 30):\n"
+        + "        try: os.write(d, b'x' * 2**20)\n        except OSError: pass",
+        FailureKind.CRASHED,
+        "frame",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def evaluator(small_testbed: Testbed) -> Iterator[Evaluator]:
+    limits = replace(SEED_LIMITS, wall_seconds=4, memory_bytes=2**30)
+    with Evaluator(small_testbed, default_sandbox(), limits=limits) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_methods_get_named_errors(evaluator: Evaluator, name: str):
+    code, kind, says = BAD[name]
+    with pytest.raises(MethodError) as caught:
+        evaluator.evaluate(code, "public", [1])
+    assert caught.value.kind == kind
+    assert says in caught.value.message
+    assert caught.value.advice
+
+
+def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator):
+    bomb = FIT + "    import os\n    while True:\n        try: os.fork()\n        except OSError: pass"
+    with pytest.raises(MethodError) as caught:
+        evaluator.evaluate(bomb, "public", [1])
+    assert caught.value.kind in (FailureKind.TOO_MANY_PROCESSES, FailureKind.TIMEOUT)
+    assert evaluator.evaluate(evaluator.vanilla_code(), "public", [1]).accuracy[0] > 0.5
+
+
+def test_a_failed_fork_is_named(evaluator: Evaluator):
+    children = (
+        FIT + "    import os, time\n    for _ in range(1000):\n        if not os.fork(): time.sleep(60); os._exit(0)"
+    )
+    with pytest.raises(MethodError) as caught:
+        evaluator.evaluate(children, "public", [1])
+    assert caught.value.kind == FailureKind.TOO_MANY_PROCESSES
+
+
+def test_what_a_method_prints_disturbs_nothing(evaluator: Evaluator):
+    code = dedent("""
+        import sys
+        def fit(problem, seed):
+            print("hello" * 10_000)
+            sys.stderr.write("x" * 1_000_000)
+            sys.stdin.read()
+            return lambda examples: [0.5] * len(examples)
+    """)
+    result = evaluator.evaluate(code, "public", [1])
+    assert result.accuracy == (0.5,)

