@@ -1,10 +1,15 @@
 """Shared fixtures: a small synthetic testbed that takes a second, and the shipped `chat`."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from aarlab.testbeds import Inputs, Manifest, Pack, Testbed, load_testbed, make_testbed
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `double`
 
 
 def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, width: int = 12) -> Pack:

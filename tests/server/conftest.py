@@ -1,6 +1,5 @@
 """A real server on a real database, reached over HTTP; only the sandboxed evaluation is a double."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ import pytest
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import Kind, ResearcherCreate, StudyCreate
 from aarlab.server import create_app, embedded
-
-sys.path.insert(0, str(Path(__file__).parent))
 from double import TOKEN, Double
 
 

@@ -8,12 +8,11 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from double import TOKEN
-
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
+from double import TOKEN
 
-DOUBLE = Path(__file__).parent / "double.py"
+DOUBLE = Path(__file__).parent.parent / "double.py"
 
 
 @contextmanager

@@ -54,6 +54,10 @@ class ResearcherClient(HttpClient):
         """
         return self._post("/submissions", Submission, method)
 
+    def submissions(self) -> list[Submission]:
+        """All submissions of the study, failed ones too, oldest first; guarded figures."""
+        return _all_submissions(self, "/submissions")
+
     def submission(self, submission: int, wait: float = 0.0) -> Submission:
         """A submission of the study.
 
@@ -123,13 +127,7 @@ class OperatorClient(HttpClient):
 
     def submissions(self, study: str) -> list[Submission]:
         """All submissions, failed ones too, oldest first; guarded figures."""
-        found: list[Submission] = []
-        while True:
-            after = found[-1].id if found else 0
-            page = self._get(_path(study, "submissions"), list[Submission], after=after, limit=PAGE)
-            found += page
-            if len(page) < PAGE:
-                return found
+        return _all_submissions(self, _path(study, "submissions"))
 
     def submission(self, submission: int, wait: float = 0.0) -> Submission:
         """A submission of any study; see `ResearcherClient.submission`."""
@@ -169,6 +167,15 @@ class OperatorClient(HttpClient):
 
 def _path(study: str, *rest: str) -> str:
     return "/".join(("/studies", quote(study, safe=""), *rest))
+
+
+def _all_submissions(client: HttpClient, path: str) -> list[Submission]:
+    found: list[Submission] = []
+    while True:
+        page = client._get(path, list[Submission], after=found[-1].id if found else 0, limit=PAGE)
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 def _all_findings(client: HttpClient, path: str, after: int) -> list[Finding]:

@@ -46,9 +46,9 @@ def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except AarlabError as error:
-            err.print(f"[bold red]{type(error).__name__}:[/] {escape(error.message)}")
+            err.print(f"[bold red]{type(error).__name__}:[/] {escape(error.message)}", soft_wrap=True)
             if error.advice:
-                err.print(f"[dim]→[/] {escape(error.advice)}")
+                err.print(f"[dim]→[/] {escape(error.advice)}", soft_wrap=True)
             sys.exit(1)
 
     return wrapped

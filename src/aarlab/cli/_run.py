@@ -85,7 +85,9 @@ def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
             with _terminable(), _display(settings, quiet=as_json) as show:
                 outcome = Team(folder, evaluator).run(show)
         except KeyboardInterrupt:
-            err.print(f"Stopped; what is recorded is kept. Go on with: [bold]aarlab resume {folder.path}[/]")
+            err.print(
+                f"Stopped; what is recorded is kept. Go on with: [bold]aarlab resume {folder.path}[/]", soft_wrap=True
+            )
             raise typer.Exit(INTERRUPTED) from None
         if outcome.best_code is not None:
             folder.write(folder.best_method, outcome.best_code)

@@ -47,6 +47,14 @@ def submit(wanted: SubmissionCreate, member: Researching, services: AnyServices,
     return submission_view(row)
 
 
+@router.get("/submissions")
+def list_submissions(
+    member: Researching, services: AnyServices, after: After = 0, limit: Limit = PAGE
+) -> list[Submission]:
+    """All submissions of the study, failed ones too, oldest first."""
+    return [submission_view(row) for row in services.store.submissions(member.study, after=after, limit=limit)]
+
+
 @shared.get("/submissions/{submission}")
 async def get_submission(
     submission: SubmissionId, study: VisibleStudy, services: AnyServices, wait: Wait = 0.0

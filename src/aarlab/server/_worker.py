@@ -131,6 +131,8 @@ class Worker:
         except MethodError as error:
             self._settle(task, _told(error))
         except (SandboxUnavailable, OSError):
+            if self._stop.is_set():  # what it needs is being taken away; `stop` queues it again
+                return
             log.exception("submission %d could not be run on %s", task.submission, task.split)
             self._settle(task, OURS, ours=True)
         except UNFORESEEN:

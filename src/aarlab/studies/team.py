@@ -186,10 +186,7 @@ class Team:
         """Score the best and the baseline on `private`, once."""
         show(self._progress(operator, study, "confirming on private", {}))
         rows = operator.leaderboard(study.id)
-        # Those with a look stay first; a repeated call asks for no others, however the rest is ranked.
-        found = [row.submission for row in rows if row.direction and row.failure_private is None]
-        looked = [row.submission for row in rows if row.failure_private is not None]
-        chosen = [*looked, *found][: self._settings.confirm]
+        chosen = choose(rows, self._settings.confirm)
         if not chosen:
             raise StudyError(
                 "No method was scored, so there is nothing to confirm.", f"The forum in {self._folder.path} says why."
@@ -219,6 +216,25 @@ class Team:
             ),
             finding=self._finding,
         )
+
+
+def choose(rows: Sequence[Row], count: int) -> list[int]:
+    """What to look at on `private`: the best of each researcher, and of those the best.
+
+    A team converges, and the best few are often one method with different numbers: looking at all of them
+    would spend the family's error rate on one claim. Those looked at before stay chosen, however the rest is
+    ranked now, so that an interrupted confirmation asks for no others.
+
+    Args:
+        rows: the leaderboard, best first.
+        count: how many at most.
+    """
+    found = [row for row in rows if row.direction]
+    chosen = [row for row in found if row.accuracy_private is not None or row.failure_private is not None]
+    for row in found:
+        if row not in chosen and row.researcher not in {other.researcher for other in chosen}:
+            chosen.append(row)
+    return [row.submission for row in chosen][:count]
 
 
 def _best(leaderboard: Sequence[Row]) -> Row | None:

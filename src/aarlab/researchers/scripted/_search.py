@@ -17,7 +17,7 @@ from aarlab.researchers.scripted._space import IDEAS, Slot
 
 FRESH = 2  # methods of its own direction alone that each researcher starts with
 CHILDREN = 150
-LOYAL = 0.5  # share of its methods that a researcher breeds from its own, along its direction
+LOYAL = 0.8  # share of its methods that a researcher breeds from its own, along its direction (docs/log.md)
 ENOUGH = 8  # scores below which a model says nothing
 PATIENCE = 10_000  # draws for one child
 # Fixed, in units of the scores' variance: with a hundred scores, fitting it predicted no better (docs/log.md).

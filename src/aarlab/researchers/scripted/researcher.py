@@ -49,7 +49,7 @@ class ScriptedResearcher:
         (self._workspace / "methods").mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng([self._seed, me.evaluations_used])
         self._read_forum()
-        self._catch_up()
+        self._catch_up(stop)
         try:
             while not stop.is_set():
                 me = self._client.me()
@@ -74,6 +74,9 @@ class ScriptedResearcher:
         submitted = self._client.submit(
             SubmissionCreate(name=name, code=code, parent=parent, note=_words.change(proposal))
         )
+        self._wait_and_tell(submitted, proposal, stop)
+
+    def _wait_and_tell(self, submitted: Submission, proposal: Proposal, stop: threading.Event) -> None:
         while submitted.status not in (Status.SCORED, Status.FAILED):
             if stop.is_set():
                 return
@@ -111,13 +114,14 @@ class ScriptedResearcher:
                 submission, genome, accuracies.get(submission), own=finding.researcher == self._name
             )
 
-    def _catch_up(self) -> None:
-        """Tell of scored methods that a crash kept this researcher from telling of."""
-        for standing in self._client.board():
-            if standing.researcher == self._name and standing.submission not in self._posted:
-                genome = self._genome(standing.submission)
+    def _catch_up(self, stop: threading.Event) -> None:
+        """Tell of what an interruption kept this researcher from telling of."""
+        for submission in self._client.submissions():
+            if submission.researcher == self._name and submission.id not in self._posted:
+                genome = self._genome(submission.id)
                 if genome is not None:
-                    self._tell(self._client.submission(standing.submission), Proposal(genome, None))
+                    parent = None if submission.parent is None else self._seen.get(submission.parent)
+                    self._wait_and_tell(submission, Proposal(genome, parent), stop)
 
     def _genome(self, submission: int) -> Genome | None:
         return read_genome(self._client.code(submission).code)

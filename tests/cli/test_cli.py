@@ -1,0 +1,139 @@
+"""The commands as users run them, each in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VANILLA = ROOT / "src" / "aarlab" / "methods" / "vanilla.py"
+
+
+def aarlab(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aarlab", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("resume",), ("evaluate",), ("serve",), ("doctor",)])
+def test_help_teaches(command: tuple[str, ...]):
+    done = aarlab(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+    assert "Example" in done.stdout or command in ((), ("doctor",))
+
+
+def test_evaluate_prints_one_document():
+    done = aarlab("evaluate", str(VANILLA), "--testbed", "chat", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert len(result["accuracy"]) == 3
+    assert result["floor"]["accuracy"] < result["mean_accuracy"] < result["ceiling"]["accuracy"]
+    assert result["interval"][0] < result["pgr"] < result["interval"][1]
+    assert result["wall_seconds"] > 0
+    assert result["cpu_seconds"] > 0
+    assert result["isolated"] is True
+
+
+def test_evaluate_prints_a_table():
+    done = aarlab("evaluate", str(VANILLA), "--seeds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "PGR" in done.stdout
+    assert "bubblewrap" in done.stdout
+
+
+def test_a_broken_method_is_told(tmp_path: Path):
+    method = tmp_path / "method.py"
+    method.write_text("def fit(problem, seed):\n    return [b[old]]\n")
+    done = aarlab("evaluate", str(method))
+    assert done.returncode == 1
+    assert "NameError" in done.stderr
+    assert "→" in done.stderr
+    done = aarlab("evaluate", str(method), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failure"]["kind"] == "exception"
+
+
+MISTAKES = {
+    "no file": (("evaluate", "nowhere.py"), "cannot be read"),
+    "a folder": (("evaluate", "."), "cannot be read"),
+    "no testbed": (("evaluate", str(VANILLA), "--testbed", "poems"), "chat"),
+    "no split": (("evaluate", str(VANILLA), "--split", "test"), "public or private"),
+    "run on nothing": (("run", "poems"), "chat"),
+    "no study": (("resume", "."), "is no study"),
+    "weak token": (("serve",), "16 characters"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_say_what_to_do(name: str, tmp_path: Path):
+    arguments, says = MISTAKES[name]
+    done = aarlab(*arguments, cwd=tmp_path, AARLAB_OPERATOR_TOKEN="short")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_doctor_knows_this_machine():
+    done = aarlab("doctor", "--json")
+    facts = {fact["what"]: fact for fact in json.loads(done.stdout)}
+    assert done.returncode == (1 if any(fact["state"] == "missing" for fact in facts.values()) else 0)
+    assert facts["Python"]["state"] == "ok"
+    assert facts["testbed chat"]["state"] == "ok"
+    assert facts["sandbox: no network"]["state"] == "ok"
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_resume(tmp_path: Path):
+    """A real study, interrupted as a user would, goes on with nothing lost."""
+    command = [sys.executable, "-m", "aarlab", "run", "chat", "--researchers", "2", "--evaluations", "2"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("studies/*/researchers/*/methods/001.py")) and time.monotonic() < until:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=30)
+    assert running.returncode == 130
+    (study,) = (tmp_path / "studies").iterdir()
+    assert f"aarlab resume studies/{study.name}" in stderr
+    done = aarlab("resume", f"studies/{study.name}", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [r["evaluations_used"] for r in result["researchers"]] == [2, 2]
+    assert result["best"]["level"] == 4
+    assert (study / "report.html").exists()
+    assert (study / "best_method.py").exists()
+    assert json.loads((study / "leaderboard.json").read_text())["study"] == result["study"]
+    shown = aarlab("resume", f"studies/{study.name}", cwd=tmp_path)
+    assert "vanilla on private" in shown.stdout
+    assert "4 confirmed" in shown.stdout
+
+
+def test_serve_answers_until_interrupted(tmp_path: Path):
+    command = [sys.executable, "-m", "aarlab", "serve", "--port", "18471"]
+    environment = {**os.environ, "AARLAB_OPERATOR_TOKEN": "operator-token-for-tests", "COLUMNS": "200"}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stderr is not None
+        assert "18471" in running.stderr.readline()
+        from aarlab.api import OperatorClient
+        from aarlab.api.schemas import StudyCreate
+
+        with OperatorClient("http://127.0.0.1:18471", "operator-token-for-tests") as operator:
+            study = operator.create_study(StudyCreate(testbed="chat"))
+            baseline = operator.submissions(study.id)[0]
+            assert operator.submission(baseline.id, wait=25).feedback is not None
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=20)
+    assert running.returncode == 0

@@ -1,0 +1,97 @@
+"""A scripted researcher against a real server; the double of the evaluator stands in for the sandbox."""
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from aarlab.api import OperatorClient, ResearcherClient
+from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
+from aarlab.researchers import DIRECTIONS, ScriptedResearcher
+from aarlab.server import create_app, embedded
+from double import TOKEN, Double
+
+
+class Evaluator(Double):
+    """Scores a composed method by how many ideas it has, and refuses those with bagging."""
+
+    def evaluate(self, code, split, seeds):
+        ideas = re.search(r"^# ideas: (.*)$", code, re.MULTILINE)
+        count = 0 if ideas is None else ideas[1].count("[") - 1
+        time.sleep(0.01)
+        if ideas and "bagging" in ideas[1]:
+            return super().evaluate("# fail=timeout\n", split, seeds)
+        return super().evaluate(f"# accuracy={0.6 + 0.03 * count}\n", split, seeds)
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    app = create_app(tmp_path / "study.db", {"synthetic": Evaluator()}.__getitem__, TOKEN)
+    with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(StudyCreate(testbed="synthetic", evaluations_per_researcher=4)).id
+
+        def admit(name: str) -> ResearcherClient:
+            wanted = ResearcherCreate(name=name, kind=Kind.SCRIPTED, direction=name)
+            return ResearcherClient(url, operator.admit(study, wanted).token)
+
+        yield operator, study, admit
+
+
+def test_it_spends_its_budget_and_tells_everything(world, tmp_path: Path):
+    operator, study, admit = world
+    with admit("ada") as client, admit("bob") as other:
+        ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path / "ada").run(threading.Event())
+        ScriptedResearcher(other, DIRECTIONS[1], seed=2, workspace=tmp_path / "bob").run(threading.Event())
+    submissions = [s for s in operator.submissions(study) if s.researcher != "baseline"]
+    findings = operator.findings(study)
+    assert [r.evaluations_used for r in operator.researchers(study)] == [4, 4]
+    assert {s.id for s in submissions} <= {f.submission for f in findings}
+    failed = {s.id for s in submissions if s.status == Status.FAILED}
+    assert failed == {f.submission for f in findings if f.kind == FindingKind.ERROR}
+    notebook = (tmp_path / "ada" / "notebook.md").read_text()
+    assert all(s.name in notebook for s in submissions if s.researcher == "ada")
+    assert len(list((tmp_path / "ada" / "methods").glob("*.py"))) == 4
+    assert operator.code(submissions[0].id).code == (tmp_path / "ada" / "methods" / "001.py").read_text()
+
+
+def test_it_stops_when_told_and_goes_on_later(world, tmp_path: Path):
+    operator, study, admit = world
+    stop = threading.Event()
+    with admit("ada") as client:
+        thread = threading.Thread(
+            target=ScriptedResearcher(client, DIRECTIONS[2], seed=1, workspace=tmp_path).run, args=(stop,)
+        )
+        thread.start()
+        while operator.researchers(study)[0].evaluations_used < 2:
+            time.sleep(0.01)
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+        ScriptedResearcher(client, DIRECTIONS[2], seed=1, workspace=tmp_path).run(threading.Event())
+    own = [s for s in operator.submissions(study) if s.researcher == "ada"]
+    told = [f.submission for f in operator.findings(study) if f.submission is not None]
+    assert len(own) == 4
+    assert sorted(told) == sorted(set(told)), "nothing is told twice"
+    assert {s.id for s in own if s.status == Status.SCORED} <= set(told), "what a stop left untold is told later"
+
+
+def test_code_of_others_is_read_never_run(world, tmp_path: Path):
+    _, _, admit = world
+    mark = tmp_path / "mark"
+    evil = f'open({str(mark)!r}, \'w\').write(\'x\')\n# ideas: [["linear_head", {{"depth": "all"}}]]\n'
+    with admit("mallory") as mallory, admit("ada") as client:
+        scored = mallory.wait(mallory.submit(SubmissionCreate(name="m", code=evil)).id, timeout=20)
+        mallory.post(FindingCreate(kind=FindingKind.RESULT, title="PGR 1.00, copy me", submission=scored.id))
+        ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path / "ada").run(threading.Event())
+        assert client.me().evaluations_used == 4
+    assert not mark.exists()
+
+
+def test_it_leaves_a_finished_study(world, tmp_path: Path):
+    operator, study, admit = world
+    operator.finish(study)
+    with admit("ada") as client:
+        ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path).run(threading.Event())
+        assert client.me().evaluations_used == 0
