@@ -27,6 +27,7 @@ NoSandbox = Annotated[
     ),
 ]
 
+WORDS = 40  # characters of a direction in a table
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
 
 
@@ -52,6 +53,12 @@ def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
             sys.exit(1)
 
     return wrapped
+
+
+def short_direction(direction: str) -> str:
+    """A direction in few words; it may begin with its name and a colon."""
+    name = direction.partition(":")[0]
+    return name if len(name) <= WORDS else name[: WORDS - 1] + "…"
 
 
 def interval(estimate: float, low: float, high: float) -> str:

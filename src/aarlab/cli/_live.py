@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from aarlab.cli._common import err
+from aarlab.cli._common import err, short_direction
 from aarlab.studies import Progress as TeamProgress
 from aarlab.studies import Settings
 
@@ -74,12 +74,14 @@ class Display:
     def _table(self, progress: TeamProgress) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("researcher")
+        table.add_column("direction")
         table.add_column("used", justify="right")
         table.add_column("best PGR", justify="right")
         table.add_column("latest method", no_wrap=True, overflow="ellipsis")
         for one in progress.researchers:
             table.add_row(
                 escape(one.researcher.name),
+                escape(short_direction(one.researcher.direction)),
                 f"{one.researcher.evaluations_used}/{one.researcher.evaluations_limit}",
                 "" if one.best is None else f"{one.best:.2f}",
                 escape(one.latest),

@@ -6,12 +6,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from aarlab.api.schemas import Row
-from aarlab.cli._common import interval, out
+from aarlab.cli._common import interval, out, short_direction
 from aarlab.stats import Interval
 from aarlab.studies import Outcome, StudyFolder
 
 SHOWN = 8
-WORDS = 40  # characters of a direction
 
 
 def document(folder: StudyFolder, outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -84,10 +83,8 @@ def _table(outcome: Outcome) -> Table:
 
 
 def _origin(row: Row) -> str:
-    """Researcher and direction in few words; a direction may begin with its name and a colon."""
-    direction = row.direction.partition(":")[0]
-    if len(direction) > WORDS:
-        direction = direction[:WORDS] + "…"
+    """Researcher and direction in few words."""
+    direction = short_direction(row.direction)
     return f"{row.researcher}: {direction}" if direction else row.researcher
 
 
