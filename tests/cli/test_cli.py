@@ -53,6 +53,14 @@ def test_evaluate_prints_a_table():
     assert "bubblewrap" in done.stdout
 
 
+def test_without_a_sandbox_every_result_is_marked():
+    done = aarlab("evaluate", str(VANILLA), "--seeds", "1", "--unsafe-no-sandbox")
+    assert "No sandbox" in done.stderr
+    assert "proves nothing" in done.stdout
+    done = aarlab("evaluate", str(VANILLA), "--seeds", "1", "--unsafe-no-sandbox", "--json")
+    assert json.loads(done.stdout)["isolated"] is False
+
+
 def test_a_broken_method_is_told(tmp_path: Path):
     method = tmp_path / "method.py"
     method.write_text("def fit(problem, seed):\n    return [b[old]]\n")

@@ -1,5 +1,6 @@
 """Each way to break the contract has a name and advice, and breaks nothing else."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from textwrap import dedent
@@ -8,6 +9,7 @@ import pytest
 
 from aarlab.evaluation import SEED_LIMITS, Evaluator, FailureKind, MethodError
 from aarlab.sandbox import default_sandbox
+from aarlab.sandbox._cgroup import make_group
 from aarlab.testbeds import Testbed
 
 FIT = "def fit(problem, seed):\n"
@@ -71,6 +73,13 @@ def test_bad_methods_get_named_errors(evaluator: Evaluator, name: str):
     assert caught.value.advice
 
 
+uncapped = pytest.mark.skipif(
+    os.geteuid() == 0 and make_group(2**30, 100) is None,
+    reason="root without a control group: processes are not capped",
+)
+
+
+@uncapped
 def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator):
     bomb = FIT + "    import os\n    while True:\n        try: os.fork()\n        except OSError: pass"
     with pytest.raises(MethodError) as caught:
@@ -79,6 +88,7 @@ def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator):
     assert evaluator.evaluate(evaluator.vanilla_code(), "public", [1]).accuracy[0] > 0.5
 
 
+@uncapped
 def test_a_failed_fork_is_named(evaluator: Evaluator):
     children = (
         FIT + "    import os, time\n    for _ in range(1000):\n        if not os.fork(): time.sleep(60); os._exit(0)"

@@ -1,3 +1,6 @@
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +33,9 @@ def test_vanilla_scores_as_it_does_outside(evaluator: Evaluator, small_testbed: 
 
 def test_the_same_seeds_give_the_same_scores(evaluator: Evaluator):
     code = """
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +77,32 @@ def fit(problem, seed):
     with pytest.raises(MethodError) as caught:
         evaluator.evaluate(code, "public", [1])
     assert caught.value.kind in ("crashed", "out-of-range")
+
+
+def test_closing_ends_what_still_runs_and_leaves_nothing(small_testbed: Testbed):
+    evaluator = Evaluator(small_testbed, default_sandbox(), workers=2)
+    endless = "def fit(problem, seed):\n    while True: pass\n"
+    failures: list[str] = []
+
+    def evaluate() -> None:
+        try:
+            evaluator.evaluate(endless, "public", [1, 2])
+        except MethodError as error:
+            failures.append(error.kind)
+
+    before = set(Path(tempfile.gettempdir()).glob("aarlab-*"))
+    thread = threading.Thread(target=evaluate)
+    thread.start()
+    while len(set(Path(tempfile.gettempdir()).glob("aarlab-method-*")) - before) < 1:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    started = time.monotonic()
+    evaluator.close()
+    assert time.monotonic() - started < 4
+    thread.join(5)
+    assert not thread.is_alive()
+    assert failures == ["crashed"]
+    assert set(Path(tempfile.gettempdir()).glob("aarlab-*")) <= before
 
 
 def test_library_methods_run_like_any_submission(evaluator: Evaluator):

@@ -17,15 +17,13 @@ from aarlab.api.errors import (
     Unauthorized,
     Unreachable,
 )
-from aarlab.api.schemas import Problem
+from aarlab.api.schemas import PREFIX, Problem
 
 T = TypeVar("T")
 
-PREFIX = "/api/v1"
 DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before each further try
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 WAIT_SECONDS = 20.0  # of one long poll
-PAGE = 200
 
 BY_STATUS: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 NEVER_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

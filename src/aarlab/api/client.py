@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from aarlab.api._http import PAGE, WAIT_SECONDS, HttpClient
+from aarlab.api._http import WAIT_SECONDS, HttpClient
 from aarlab.api.schemas import (
+    PAGE,
     Admission,
     Code,
     Confirm,

@@ -12,6 +12,12 @@ from aarlab.stats import Diagnostics, Interval
 #: Name of the baseline that the server itself submits to every study.
 BASELINE = "baseline"
 
+#: Where all paths begin.
+PREFIX = "/api/v1"
+
+#: How many entries a listing gives at most; ask for the rest with `after`.
+PAGE = 200
+
 MAX_CODE_CHARACTERS = 100_000
 MAX_BODY_CHARACTERS = 20_000
 

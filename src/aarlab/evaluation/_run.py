@@ -1,7 +1,7 @@
 """Run one method with one seed in a fresh sandbox, and check everything that comes back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from aarlab.sandbox import (
     OutputExceeded,
     ProcessesExceeded,
     Program,
-    Sandbox,
     SandboxCrashed,
     Session,
     Usage,
@@ -61,7 +60,9 @@ def fail(kind: FailureKind, message: str) -> MethodError:
     return MethodError(kind, message, ADVICE[kind])
 
 
-def run_seed(sandbox: Sandbox, job: Job, batches: Sequence[Examples]) -> tuple[list[NDArray[np.float64]], Usage]:
+def run_seed(
+    open_session: Callable[[Program, Limits], Session], job: Job, batches: Sequence[Examples]
+) -> tuple[list[NDArray[np.float64]], Usage]:
     """Fit once and predict batch by batch; a batch is sent only after the one before was answered.
 
     Returns:
@@ -71,7 +72,7 @@ def run_seed(sandbox: Sandbox, job: Job, batches: Sequence[Examples]) -> tuple[l
         MethodError: the method broke its contract or a limit.
         SandboxError: the sandbox itself did not work.
     """
-    with sandbox.open(job.program, job.limits) as session:
+    with open_session(job.program, job.limits) as session:
         try:
             _expect(session, frames.READY, 0)
             predictions = []

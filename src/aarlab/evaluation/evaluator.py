@@ -2,9 +2,12 @@
 
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from aarlab.evaluation._result import Evaluation
 from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
 from aarlab.harness.job import write_problem
-from aarlab.sandbox import Limits, Program, Sandbox, Usage, python_program
+from aarlab.sandbox import Limits, Program, Sandbox, Session, Usage, python_program
 from aarlab.stats import diagnose
 from aarlab.students import Examples, concatenate
 from aarlab.testbeds import Anchors, Split, Testbed, correctness
@@ -23,6 +26,7 @@ from aarlab.testbeds import Anchors, Split, Testbed, correctness
 Floats = NDArray[np.float64]
 
 BATCH = 256
+CLOSE_SECONDS = 5.0  # for evaluations whose sandboxes were just killed
 TRAIN_SAMPLE = 400  # train examples asked for the agreement with weak labels
 # What a method may import besides aarlab.students; `*.libs` hold their shared libraries.
 PACKAGES = (
@@ -56,6 +60,10 @@ class Evaluator:
         self.sandbox = sandbox
         self.workers = workers
         self.limits = limits
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._idle = threading.Condition()  # guards the two below
+        self._running = 0
+        self._closed = False
         self._folder = tempfile.TemporaryDirectory(prefix="aarlab-problem-")
         self._problem = Path(self._folder.name) / "problem.npz"
         write_problem(self._problem, testbed.problem())
@@ -69,8 +77,22 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """Remove the problem's files."""
+        """End evaluations that still run in other threads, and remove the problem's files."""
+        with self._idle:
+            self._closed = True
+            for session in list(self._sessions):
+                session.kill()
+            self._idle.wait_for(lambda: self._running == 0, CLOSE_SECONDS)
         self._folder.cleanup()
+
+    def open(self, program: Program, limits: Limits) -> Session:
+        """A session that `close` ends."""
+        session = self.sandbox.open(program, limits)
+        with self._idle:
+            self._sessions.add(session)
+            if self._closed:
+                session.kill()
+        return session
 
     @property
     def testbed_name(self) -> str:
@@ -102,7 +124,7 @@ class Evaluator:
             SandboxError: the sandbox itself did not work.
         """
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
+        with self._busy(), tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
             method = Path(folder) / "method.py"
             method.write_text(code, encoding="utf-8", errors="replace")
             with ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
@@ -110,6 +132,17 @@ class Evaluator:
         predictions = np.stack([p for p, _ in runs])
         usages = [u for _, u in runs]
         return self._score(split, tuple(seeds), predictions, usages, time.monotonic() - started)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        with self._idle:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def program(self, method: Path, *arguments: str) -> Program:
         """Python with these arguments, in a sandbox that holds all that a method may see and nothing else."""
@@ -127,7 +160,7 @@ class Evaluator:
         asked = self._asked(split)
         order = np.random.default_rng(seed).permutation(len(asked))
         chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        answers, usage = run_seed(self.sandbox, Job(program, self.limits), [asked.take(chunk) for chunk in chunks])
+        answers, usage = run_seed(self.open, Job(program, self.limits), [asked.take(chunk) for chunk in chunks])
         predictions = np.empty(len(asked))
         predictions[order] = np.concatenate(answers)
         return predictions, usage

@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -28,7 +29,7 @@ GRACE_SECONDS = 2.0  # between a closed pipe and the process's end
 
 
 class ProcessSession:
-    """See `aarlab.sandbox.Session`. Works in the calling thread; one session is one caller's."""
+    """See `aarlab.sandbox.Session`. All but `kill` is for one thread."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class ProcessSession:
         """
         self._process, self._limits, self._group, self._cleanup = process, limits, group, cleanup
         self._first: int | None = None
+        self._ending = threading.Lock()  # nobody signals a descriptor or process that has just been given up
         self._started = time.monotonic()
         self._deadline = self._started + limits.wall_seconds
         self._output, self._errors = bytearray(), bytearray()
@@ -102,19 +104,29 @@ class ProcessSession:
             return MemoryExceeded(self._limits.memory_bytes)
         return None
 
+    def kill(self) -> None:
+        """End it from any thread."""
+        with self._ending, contextlib.suppress(ProcessLookupError):
+            if self._first is not None:
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            elif self._process.returncode is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> Usage:
         """Kill it and all its descendants."""
         if self._usage is None:
             wall = time.monotonic() - self._started
             if self._first is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._first, signal.SIGKILL)
-                os.close(self._first)
+                self.kill()
                 self._reap(time.monotonic() + GRACE_SECONDS)  # bubblewrap follows its first process
-            if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                self._reap(math.inf)
+            with self._ending:
+                if self._first is not None:
+                    os.close(self._first)
+                    self._first = None
+                if self._process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(self._process.pid, signal.SIGKILL)
+                    self._reap(math.inf)
             cpu, peak = self._cpu_seconds, self._peak_memory_bytes
             if self._group is not None:
                 cpu = self._group.cpu_seconds() or cpu

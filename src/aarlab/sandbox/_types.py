@@ -82,6 +82,9 @@ class Session(Protocol):
     def breach(self) -> SandboxError | None:
         """The limit of memory or processes it ran into, even if it went on afterwards."""
 
+    def kill(self) -> None:
+        """End it from any thread; whoever talks to it finds it ended, and still closes it."""
+
     def close(self) -> Usage:
         """Kill it and all its descendants; may be called again."""
 

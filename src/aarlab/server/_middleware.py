@@ -7,8 +7,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aarlab.api._http import PREFIX
-from aarlab.api.schemas import Problem
+from aarlab.api.schemas import PREFIX, Problem
 from aarlab.server._problems import answer
 from aarlab.server._services import services_of
 

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from aarlab.api._http import PAGE
-from aarlab.api.schemas import MAX_ID
+from aarlab.api.schemas import MAX_ID, PAGE
 
 MAX_WAIT_SECONDS = 30.0
 

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 
-from aarlab.api._http import PAGE
 from aarlab.api.schemas import (
+    PAGE,
     Admission,
     Confirm,
     Confirmation,

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Depends, Response
 
-from aarlab.api._http import PAGE
 from aarlab.api.schemas import (
+    PAGE,
     Code,
     Finding,
     FindingCreate,

@@ -8,8 +8,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import aarlab
-from aarlab.api._http import PREFIX
-from aarlab.api.schemas import Health
+from aarlab.api.schemas import PREFIX, Health
 from aarlab.server import _problems, _routes_operator, _routes_researcher
 from aarlab.server._bell import Bell
 from aarlab.server._database import Database
