@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from aarlab.api import OperatorClient
+from aarlab.api.schemas import StudyCreate
 
 ROOT = Path(__file__).parents[2]
 VANILLA = ROOT / "src" / "aarlab" / "methods" / "vanilla.py"
@@ -77,7 +81,6 @@ MISTAKES = {
     "no file": (("evaluate", "nowhere.py"), "cannot be read"),
     "a folder": (("evaluate", "."), "cannot be read"),
     "no testbed": (("evaluate", str(VANILLA), "--testbed", "poems"), "chat"),
-    "no split": (("evaluate", str(VANILLA), "--split", "test"), "public or private"),
     "run on nothing": (("run", "poems"), "chat"),
     "no study": (("resume", "."), "is no study"),
     "weak token": (("serve",), "16 characters"),
@@ -92,6 +95,12 @@ def test_mistakes_say_what_to_do(name: str, tmp_path: Path):
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_only_scored_splits_can_be_named():
+    done = aarlab("evaluate", str(VANILLA), "--split", "train")
+    assert done.returncode == 2
+    assert "'private'" in done.stderr
 
 
 def test_doctor_knows_this_machine():
@@ -130,15 +139,15 @@ def test_ctrl_c_and_resume(tmp_path: Path):
 
 
 def test_serve_answers_until_interrupted(tmp_path: Path):
-    command = [sys.executable, "-m", "aarlab", "serve", "--port", "18471"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "aarlab", "serve", "--port", port]
     environment = {**os.environ, "AARLAB_OPERATOR_TOKEN": "operator-token-for-tests", "COLUMNS": "200"}
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as running:
         assert running.stderr is not None
-        assert "18471" in running.stderr.readline()
-        from aarlab.api import OperatorClient
-        from aarlab.api.schemas import StudyCreate
-
-        with OperatorClient("http://127.0.0.1:18471", "operator-token-for-tests") as operator:
+        assert port in running.stderr.readline()
+        with OperatorClient(f"http://127.0.0.1:{port}", "operator-token-for-tests") as operator:
             study = operator.create_study(StudyCreate(testbed="chat"))
             baseline = operator.submissions(study.id)[0]
             assert operator.submission(baseline.id, wait=25).feedback is not None

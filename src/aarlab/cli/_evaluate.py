@@ -4,7 +4,7 @@ import json
 import secrets
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -22,7 +22,9 @@ def evaluate(
     method: Annotated[Path, typer.Argument(help="The method file: it defines fit(problem, seed).", show_default=False)],
     testbed: Annotated[str, typer.Option(help="What to score it on.")] = "chat",
     seeds: Annotated[int, typer.Option(min=1, max=64, help="Training seeds, each in a sandbox of its own.")] = 3,
-    split: Annotated[str, typer.Option(help="public or private; look at private once, at the very end.")] = "public",
+    split: Annotated[
+        Literal["public", "private"], typer.Option(help="Look at private once, at the very end.")
+    ] = "public",
     seed: Annotated[
         int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
     ] = None,
@@ -36,14 +38,12 @@ def evaluate(
 
     Example: aarlab evaluate src/aarlab/methods/vanilla.py --testbed chat
     """
-    if split not in ("public", "private"):
-        raise AarlabError(f"There is no split {split!r} to score on.", "Use public or private.")
     code = _read(method)
     drawn = _draw_seeds(seed, seeds)
     with Evaluator(load_testbed(testbed), choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
         try:
             with err.status(f"{method.name} on {testbed}: {seeds} seeds"):
-                result = evaluator.evaluate(code, split, drawn)  # type: ignore[arg-type]
+                result = evaluator.evaluate(code, split, drawn)
         except MethodError as error:
             if json_:
                 failure = {"kind": error.kind, "message": error.message, "advice": error.advice}

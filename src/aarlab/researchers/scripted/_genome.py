@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aarlab.researchers.scripted._space import FAMILIES, IDEAS, Idea, Range, Value
+from aarlab.researchers.scripted._space import IDEAS, Idea, Range, Value
 
 MAX_LABELS, MAX_TRAINING = 3, 2
 MAX_FITS = 16.0  # heads trained for one seed; a big one takes a quarter of a second
@@ -125,6 +125,3 @@ def features(genome: Genome) -> np.ndarray:
 def families(genome: Genome) -> set[str]:
     """The families of its ideas."""
     return {one.idea.family for one in genome.genes}
-
-
-__all__ = ["FAMILIES", "Gene", "Genome", "draw_gene", "families", "features", "gene", "read_genome"]

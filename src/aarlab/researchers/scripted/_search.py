@@ -13,7 +13,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from aarlab.researchers.scripted._genome import Gene, Genome, draw_gene, families, features
-from aarlab.researchers.scripted._space import IDEAS, Slot
+from aarlab.researchers.scripted._space import IDEAS, Idea, Slot
 
 FRESH = 2  # methods of its own direction alone that each researcher starts with
 CHILDREN = 150
@@ -136,7 +136,7 @@ def _child(mother: Genome, father: Genome, family: str | None, rng: np.random.Ge
     return child
 
 
-def _ideas(slot: Slot) -> list:  # type: ignore[type-arg]
+def _ideas(slot: Slot) -> list[Idea]:
     return [idea for idea in IDEAS.values() if idea.slot == slot]
 
 
