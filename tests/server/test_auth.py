@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from double import TOKEN, Double
 
 from aarlab.api import Forbidden, NotFound, OperatorClient, ResearcherClient, Unauthorized
 from aarlab.api.schemas import (
@@ -17,6 +16,7 @@ from aarlab.api.schemas import (
     SubmissionCreate,
 )
 from aarlab.server import create_app
+from double import TOKEN, Double
 
 PREFIX = "/api/v1"
 

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from double import VANILLA
 
 from aarlab.api import NotFound, Refused
 from aarlab.api.schemas import Level, SubmissionCreate
+from double import VANILLA
 
 
 def submitted(researcher, *codes: str) -> list[int]:

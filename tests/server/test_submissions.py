@@ -4,10 +4,10 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from double import VANILLA
 
 from aarlab.api import BudgetExceeded, NotFound, Refused
 from aarlab.api.schemas import BASELINE, FindingCreate, FindingKind, Level, Status, StudyCreate, SubmissionCreate
+from double import VANILLA
 
 
 def method(accuracy: float, name: str = "m", extra: str = "", parent: int | None = None) -> SubmissionCreate:
