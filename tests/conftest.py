@@ -9,7 +9,7 @@ from scipy import sparse
 
 from aarlab.testbeds import Inputs, Manifest, Pack, Testbed, load_testbed, make_testbed
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `double`
+sys.path.insert(0, str(Path(__file__).parent))  # for `double` and `machine`
 
 
 def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, width: int = 12) -> Pack:

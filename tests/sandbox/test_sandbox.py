@@ -17,24 +17,16 @@ from aarlab.sandbox import (
     UnsafeSandbox,
     WallTimeExceeded,
     _bubblewrap,
+    _cgroup,
     default_sandbox,
     python_program,
     self_test,
 )
 from aarlab.sandbox._bubblewrap import find_bwrap
 from aarlab.sandbox._cgroup import make_group
+from machine import can_group
 
 EXECUTABLES = find_bwrap()
-
-
-def can_group() -> bool:
-    """Whether this machine lets us cap a group of processes."""
-    group = make_group(2**30, 100)
-    if group is not None:
-        group.destroy()
-    return group is not None
-
-
 # Linux exempts root from the rlimit, so that root needs a control group.
 PROCESSES_CAPPED = os.geteuid() != 0 or can_group()
 
@@ -117,6 +109,22 @@ def test_without_bubblewrap_it_refuses(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(SandboxUnavailable, match="neither on PATH nor in the package") as caught:
         default_sandbox.__wrapped__()
     assert "--unsafe-no-sandbox" in caught.value.advice
+
+
+@pytest.mark.skipif(not can_group(), reason="no control group can be made here")
+def test_groups_that_killed_processes_left_are_removed(monkeypatch: pytest.MonkeyPatch):
+    living = make_group(2**30, 100)
+    with monkeypatch.context() as patched:
+        patched.setattr(_cgroup.os, "getpid", lambda: 2**22 + 1)  # no pid is that large
+        dead = make_group(2**30, 100)
+    assert living is not None
+    assert dead is not None
+    monkeypatch.setattr(_cgroup, "STALE", -1.0)
+    for folder in set(dead.folders.values()):
+        _cgroup._sweep.__wrapped__(folder.parent)
+        assert not folder.exists()
+    assert all(folder.exists() for folder in living.folders.values())
+    living.destroy()
 
 
 def test_every_session_is_fresh():

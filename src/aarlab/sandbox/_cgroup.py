@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids")
+STALE = 60.0  # seconds; younger groups may be about to be used
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,24 @@ def make_group(memory_bytes: int, processes: int) -> Group | None:
     if where is None:
         return None
     version, parents = where
-    name = f"aarlab-{uuid.uuid4().hex[:16]}"
+    for parent in set(parents.values()):
+        _sweep(parent)
+    name = f"aarlab-{os.getpid()}-{uuid.uuid4().hex[:16]}"
     group = Group(version, {controller: parent / name for controller, parent in parents.items()})
     for folder in set(group.folders.values()):
         folder.mkdir()
     group.limit(memory_bytes, processes)
     return group
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove the empty groups that killed processes of ours left here; once a process."""
+    for group in folder.glob("aarlab-*-*"):
+        owner = group.name.split("-")[1]
+        with contextlib.suppress(OSError):  # not empty, or somebody else was faster
+            if owner.isdecimal() and not Path("/proc", owner).exists() and time.time() - group.stat().st_mtime > STALE:
+                group.rmdir()
 
 
 @cache
