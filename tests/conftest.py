@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from aarlab.testbeds import Inputs, Manifest, Pack, Testbed, load_testbed, make_testbed
+from aarlab.testbeds import Inputs, Manifest, Pack, Source, Testbed, Weak, load_testbed, make_testbed
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `double` and `machine`
 
 
 def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, width: int = 12) -> Pack:
-    """Pairs whose label is a noisy linear function of the hidden states; words follow it more weakly."""
+    """Pairs whose label is a noisy linear function of the hidden states; words follow it more weakly.
+
+    A further quarter of the questions is out of distribution: their states are half as large.
+    """
     rng = np.random.default_rng(seed)
+    inside = questions * per_question
+    questions += questions // 4
     count = questions * per_question
     truth = rng.normal(size=(3, width))
     hidden = rng.normal(size=(count, 3, width))
@@ -23,21 +28,26 @@ def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, w
     words = rng.poisson(0.3, size=(2 * count, 40))
     words[0::2, :8] += rng.poisson(np.where(labels == 0, 0.25, 0.05)[:, None], size=(count, 8))
     words[1::2, :8] += rng.poisson(np.where(labels == 1, 0.25, 0.05)[:, None], size=(count, 8))
+    hidden[inside:] /= 2
     scale = np.full((3, width), 0.05, np.float32)
     manifest = Manifest(
-        format=1,
+        format=2,
         name="synthetic",
         domain="chat",
         task="pair",
         question="Which has the larger hidden score?",
         examples=count,
         groups=questions,
-        source={"data": "drawn at random"},
+        sources=(
+            Source(name="random", part="id", data="drawn at random", licence="none"),
+            Source(name="shifted", part="ood", data="drawn at random, further out", licence="none"),
+        ),
+        writers=("nobody",),
         recipe={"seed": seed},
         representations=((1, "mean"), (1, "last"), (2, "last")),
         default_representations=((1, "mean"), (1, "last"), (2, "last")),
         templates=("plain",),
-        weak_labels=30,
+        weak=Weak(labels=30),
         splits={"teacher": 0.1, "train": 0.4, "public": 0.25, "private": 0.25},
         draw=0,
     )
@@ -52,6 +62,9 @@ def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, w
         sparse.csr_matrix(words),
         labels,
         np.repeat(np.arange(questions), per_question).astype(np.int32),
+        source=(np.arange(count) >= inside).astype(np.int8),
+        writer=np.zeros((count, 2), np.int16),
+        digests=rng.integers(2**63, size=(count, 2), dtype=np.uint64),
     )
 
 

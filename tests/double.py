@@ -84,7 +84,9 @@ class Double:
         anchors = self.anchors(split)
         return Evaluation(
             testbed=self.testbed_name,
+            student="double",
             split=split,
+            part="id",
             seeds=tuple(seeds),
             accuracy=tuple(float(a) for a in correct.mean(axis=1)),
             floor=anchors.floor,

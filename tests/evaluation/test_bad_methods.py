@@ -7,8 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from aarlab.evaluation import SEED_LIMITS, Evaluator, FailureKind, MethodError
+from aarlab.evaluation import Evaluator, FailureKind, MethodError, seed_limits
 from aarlab.sandbox import default_sandbox
+from aarlab.students import Runtime
 from aarlab.testbeds import Testbed
 from machine import can_group
 
@@ -58,7 +59,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def evaluator(small_testbed: Testbed) -> Iterator[Evaluator]:
-    limits = replace(SEED_LIMITS, wall_seconds=4, memory_bytes=2**30)
+    limits = replace(seed_limits(Runtime()), wall_seconds=4, memory_bytes=2**30)
     with Evaluator(small_testbed, default_sandbox(), limits=limits) as made:
         yield made
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from aarlab.students import ProbeStudent, Unsupported, concatenate
+from aarlab.students import Unsupported, concatenate
 from aarlab.testbeds import correctness
 
 
 @pytest.fixture
 def student(small_testbed):
-    return ProbeStudent(small_testbed.assets)
+    return small_testbed.student
 
 
 @pytest.fixture

@@ -29,7 +29,13 @@ def test_a_damaged_file_is_noticed(small_pack, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no pack"), ("{", "damaged"), ('{"format": 1}', "damaged")],
+    [
+        (None, "no pack"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"format": 2}', "damaged"),
+        ('{"format": 1}', "format 1"),
+    ],
 )
 def test_a_bad_manifest_says_so(tmp_path, content, message):
     if content is not None:
@@ -51,7 +57,7 @@ def test_shipped_packs_hold_numbers_only_and_stay_small():
     total = 0
     for folder in packs_folder().iterdir():
         manifest = json.loads((folder / "manifest.json").read_text())
-        assert manifest["source"]["licence"]
+        assert all(source["licence"] for source in manifest["sources"])
         assert manifest["recipe"]["weights"]["sha256"]
         for path in folder.glob("*.npz"):
             with np.load(path, allow_pickle=False) as arrays:

@@ -6,9 +6,9 @@ from aarlab.testbeds import SCORED, SPLITS, TestbedError, correctness, load_test
 
 def test_no_question_crosses_a_split(chat):
     for split in SPLITS:
-        others = np.concatenate([chat.groups(other) for other in SPLITS if other != split])
+        others = np.concatenate([chat.pack.groups[rows] for (other, _), rows in chat.drawn.items() if other != split])
         assert not np.intersect1d(chat.groups(split), others).size
-    assert sum(len(chat.rows[split]) for split in SPLITS) == chat.pack.manifest.examples
+    assert sum(len(rows) for rows in chat.drawn.values()) == chat.pack.manifest.examples
 
 
 @pytest.mark.parametrize("split", SCORED)
@@ -42,7 +42,7 @@ def test_examples_carry_no_label_and_no_question_but_on_train(chat):
 
 def test_another_draw_is_another_testbed(small_pack):
     first, second = (make_testbed(small_pack, draw, ceiling_seeds=1) for draw in (1, 2))
-    assert not np.array_equal(first.rows["private"], second.rows["private"])
+    assert not np.array_equal(first.rows("private"), second.rows("private"))
 
 
 def test_correctness_counts_a_tie_as_half():

@@ -26,6 +26,10 @@ NoSandbox = Annotated[
         help="Run submitted code as you, unprotected. Every result is marked: it proves nothing.",
     ),
 ]
+Student = Annotated[
+    str,
+    typer.Option(help="What is trained: probe, lora:MODEL, remote:openai/MODEL or remote:anthropic/MODEL."),
+]
 
 WORDS = 40  # characters of a direction in a table
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect

@@ -104,7 +104,9 @@ def _testbeds() -> Iterator[Fact]:
             yield Fact(f"testbed {name}", "missing", error.message, error.advice)
         else:
             anchors = testbed.anchors("public")
-            yield Fact(f"testbed {name}", "ok", f"floor {anchors.floor:.3f}, ceiling {anchors.ceiling:.3f} on public")
+            yield Fact(
+                f"testbed {name}", "ok", f"floor {anchors.floor:.3f}, ceiling {anchors.ceiling or 0:.3f} on public"
+            )
 
 
 def _sandbox() -> Iterator[Fact]:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from aarlab.cli._common import Json, NoSandbox, choose_sandbox, err, interval, out, reporting_errors
+from aarlab.cli._common import Json, NoSandbox, Student, choose_sandbox, err, interval, out, reporting_errors
 from aarlab.errors import AarlabError
 from aarlab.evaluation import Evaluation, Evaluator, MethodError, default_workers
-from aarlab.testbeds import load_testbed
+from aarlab.testbeds import PROBE, Part, load_testbed
 
 MAX_METHOD_BYTES = 1_000_000
 
@@ -25,6 +25,8 @@ def evaluate(
     split: Annotated[
         Literal["public", "private"], typer.Option(help="Look at private once, at the very end.")
     ] = "public",
+    part: Annotated[Part, typer.Option(help="In-distribution, or the out-of-distribution part of the split.")] = "id",
+    student: Student = PROBE,
     seed: Annotated[
         int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
     ] = None,
@@ -40,10 +42,11 @@ def evaluate(
     """
     code = _read(method)
     drawn = _draw_seeds(seed, seeds)
-    with Evaluator(load_testbed(testbed), choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
+    scored_on = load_testbed(testbed, student)
+    with Evaluator(scored_on, choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
         try:
             with err.status(f"{method.name} on {testbed}: {seeds} seeds"):
-                result = evaluator.evaluate(code, split, drawn)
+                result = evaluator.evaluate(code, split, drawn, part)
         except MethodError as error:
             if json_:
                 failure = {"kind": error.kind, "message": error.message, "advice": error.advice}
@@ -75,21 +78,24 @@ def _draw_seeds(seed: int | None, count: int) -> list[int]:
 
 def _document(method: Path, result: Evaluation) -> dict[str, Any]:
     estimate = result.estimate
+    pgr = None if estimate is None else estimate.pgr
     return {
         "method": str(method),
         "testbed": result.testbed,
+        "student": result.student,
         "split": result.split,
+        "part": result.part,
         "seeds": list(result.seeds),
         "accuracy": list(result.accuracy),
         "mean_accuracy": result.mean_accuracy,
         "floor": {"accuracy": result.floor, "se": result.floor_se},
         "ceiling": {"accuracy": result.ceiling, "se": result.ceiling_se},
-        "pgr": None if estimate.pgr is None else estimate.pgr.estimate,
-        "interval": None if estimate.pgr is None else [estimate.pgr.low, estimate.pgr.high],
-        "level": None if estimate.pgr is None else estimate.pgr.level,
-        "noise": estimate.noise,
-        "gap": estimate.gap,
-        "gap_standard_errors": estimate.gap_standard_errors,
+        "pgr": None if pgr is None else pgr.estimate,
+        "interval": None if pgr is None else [pgr.low, pgr.high],
+        "level": None if pgr is None else pgr.level,
+        "noise": {} if estimate is None else estimate.noise,
+        "gap": None if estimate is None else estimate.gap,
+        "gap_standard_errors": None if estimate is None else estimate.gap_standard_errors,
         "diagnostics": asdict(result.diagnostics),
         "wall_seconds": round(result.wall_seconds, 3),
         "cpu_seconds": round(result.cpu_seconds, 3),
@@ -100,19 +106,21 @@ def _document(method: Path, result: Evaluation) -> dict[str, Any]:
 
 
 def _print(method: Path, result: Evaluation) -> None:
-    table = Table(
-        title=f"{method.name} on {result.testbed}, {result.split} split", show_header=False, title_style="bold"
-    )
+    where = f"{result.testbed}, {result.split} split, {result.part} part, student {result.student}"
+    table = Table(title=f"{method.name} on {where}", show_header=False, title_style="bold")
     table.add_column(style="dim")
     table.add_column()
     table.add_row("accuracy", f"{result.mean_accuracy:.3f}   by seed: {', '.join(f'{a:.3f}' for a in result.accuracy)}")
     table.add_row("floor", f"{result.floor:.3f} ± {result.floor_se:.3f} (SE by question)")
-    table.add_row("ceiling", f"{result.ceiling:.3f} ± {result.ceiling_se:.3f}")
-    pgr, noise = result.estimate.pgr, result.estimate.noise
-    if pgr is None:
+    if result.ceiling is not None:
+        table.add_row("ceiling", f"{result.ceiling:.3f} ± {result.ceiling_se:.3f}")
+    if result.estimate is None:
+        table.add_row("PGR", "none: this student cannot be trained, so it has no ceiling")
+    elif result.estimate.pgr is None:
         errors = result.estimate.gap_standard_errors
         table.add_row("PGR", f"not reported: the gap is only {errors:.1f} standard errors wide, 6 are needed")
     else:
+        pgr, noise = result.estimate.pgr, result.estimate.noise
         table.add_row("PGR", f"[bold]{interval(pgr.estimate, pgr.low, pgr.high)}[/] (95%)")
         table.add_row("noise in PGR", ", ".join(f"{name.replace('_', ' ')} {sd:.3f}" for name, sd in noise.items()))
     diagnostics = result.diagnostics
@@ -123,6 +131,6 @@ def _print(method: Path, result: Evaluation) -> None:
     table.add_row("label-free", ", ".join(facts))
     memory = result.peak_memory_bytes / 2**20
     table.add_row("cost", f"{result.wall_seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU, {memory:.0f} MiB")
-    where = result.sandbox if result.isolated else f"[bold red]{result.sandbox}: not isolated, proves nothing[/]"
-    table.add_row("sandbox", where)
+    ran_in = result.sandbox if result.isolated else f"[bold red]{result.sandbox}: not isolated, proves nothing[/]"
+    table.add_row("sandbox", ran_in)
     out.print(table)

@@ -16,14 +16,16 @@ class Evaluation:
 
     Attributes:
         testbed: name of the testbed.
+        student: name of the student.
         split: "public" or "private".
+        part: "id", or "ood" for the out-of-distribution part.
         seeds: the training seeds, drawn by the server.
         accuracy: accuracy by seed, in [0, 1].
         floor: accuracy of the weak supervisor on the split.
         floor_se: its standard error, by question.
-        ceiling: accuracy of the student trained on ground truth, mean over its seeds.
+        ceiling: accuracy of the student trained on ground truth, mean over its seeds; None if it cannot be trained.
         ceiling_se: its standard error, by question.
-        estimate: PGR with interval, gap and sources of noise.
+        estimate: PGR with interval, gap and sources of noise; None without a ceiling.
         diagnostics: label-free facts.
         correct: whether each test example was answered right (1/2 on a tie), shape (seeds, n), float32.
         wall_seconds: wall time, all seeds.
@@ -34,14 +36,16 @@ class Evaluation:
     """
 
     testbed: str
+    student: str
     split: str
+    part: str
     seeds: tuple[int, ...]
     accuracy: tuple[float, ...]
     floor: float
     floor_se: float
-    ceiling: float
-    ceiling_se: float
-    estimate: PGREstimate
+    ceiling: float | None
+    ceiling_se: float | None
+    estimate: PGREstimate | None
     diagnostics: Diagnostics
     correct: NDArray[np.float32]
     wall_seconds: float
@@ -61,6 +65,7 @@ class FailureKind(StrEnum):
 
     SYNTAX_ERROR = "syntax-error"
     NO_FIT = "no-fit"
+    UNSUPPORTED = "unsupported"
     EXCEPTION = "exception"
     NOT_NUMBERS = "not-numbers"
     NOT_FINITE = "not-finite"

@@ -29,6 +29,7 @@ from aarlab.students import Examples
 ADVICE = {
     FailureKind.SYNTAX_ERROR: "Mend the line it names; `python -m py_compile method.py` shows the same error.",
     FailureKind.NO_FIT: "Define `def fit(problem: Problem, seed: int) -> Predictor` at the top level.",
+    FailureKind.UNSUPPORTED: "Ask `problem.student.capabilities` first, or run it with a student that can.",
     FailureKind.EXCEPTION: "Read the traceback; try the method locally with `aarlab evaluate FILE`.",
     FailureKind.NOT_NUMBERS: "Return a numpy array of float, one P(label = 1) an example.",
     FailureKind.NOT_FINITE: "Return finite numbers: look for a division by zero or log(0), or clip.",

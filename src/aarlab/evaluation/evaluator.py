@@ -20,8 +20,8 @@ from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
 from aarlab.harness.job import write_problem
 from aarlab.sandbox import Limits, Program, Sandbox, Session, Usage, python_program
 from aarlab.stats import diagnose
-from aarlab.students import Examples, concatenate
-from aarlab.testbeds import Anchors, Split, Testbed, correctness
+from aarlab.students import Examples, Runtime, concatenate
+from aarlab.testbeds import Anchors, Part, Split, Testbed, correctness
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,6 @@ PACKAGES = (
     *("numpy", "numpy.libs", "scipy", "scipy.libs", "sklearn", "scikit_learn.libs"),
     *("joblib", "narwhals", "threadpoolctl"),
 )
-SEED_LIMITS = Limits(wall_seconds=60, cpu_seconds=60, memory_bytes=2 * 2**30, processes=32)
 VANILLA = Path(__file__).parent.parent / "methods" / "vanilla.py"
 
 
@@ -47,19 +46,19 @@ class Evaluator:
     look for that.
     """
 
-    def __init__(self, testbed: Testbed, sandbox: Sandbox, *, workers: int = 1, limits: Limits = SEED_LIMITS) -> None:
+    def __init__(self, testbed: Testbed, sandbox: Sandbox, *, workers: int = 1, limits: Limits | None = None) -> None:
         """Write the problem's files once, for all submissions.
 
         Args:
             testbed: what to score on.
             sandbox: where to run.
             workers: seeds run at the same time.
-            limits: what one seed may use.
+            limits: what one seed may use; default what the student needs.
         """
         self.testbed = testbed
         self.sandbox = sandbox
         self.workers = workers
-        self.limits = limits
+        self.limits = limits or seed_limits(testbed.fitting.runtime)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._idle = threading.Condition()  # guards the two below
         self._running = 0
@@ -103,21 +102,22 @@ class Evaluator:
         """Code of the baseline that every gain is measured against."""
         return VANILLA.read_text(encoding="utf-8")
 
-    def groups(self, split: Split) -> NDArray[np.int32]:
+    def groups(self, split: Split, part: Part = "id") -> NDArray[np.int32]:
         """Question of each test example, shape (n,)."""
-        return self.testbed.groups(split)
+        return self.testbed.groups(split, part)
 
-    def anchors(self, split: Split) -> Anchors:
+    def anchors(self, split: Split, part: Part = "id") -> Anchors:
         """Floor and ceiling, with standard errors by question."""
-        return self.testbed.anchors(split)
+        return self.testbed.anchors(split, part)
 
-    def evaluate(self, code: str, split: Split, seeds: Sequence[int]) -> Evaluation:
+    def evaluate(self, code: str, split: Split, seeds: Sequence[int], part: Part = "id") -> Evaluation:
         """Run a method with each seed in a sandbox of its own, and score it.
 
         Args:
             code: the method file.
             split: "public" or "private".
             seeds: training seeds; they also shuffle the batches.
+            part: "id", or "ood" for the out-of-distribution part.
 
         Raises:
             MethodError: the method broke its contract with one of the seeds.
@@ -128,10 +128,10 @@ class Evaluator:
             method = Path(folder) / "method.py"
             method.write_text(code, encoding="utf-8", errors="replace")
             with ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
-                runs = list(pool.map(lambda seed: self._seed(method, split, seed), seeds))
+                runs = list(pool.map(lambda seed: self._seed(method, split, part, seed), seeds))
         predictions = np.stack([p for p, _ in runs])
         usages = [u for _, u in runs]
-        return self._score(split, tuple(seeds), predictions, usages, time.monotonic() - started)
+        return self._score(split, part, tuple(seeds), predictions, usages, time.monotonic() - started)
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -146,18 +146,20 @@ class Evaluator:
 
     def program(self, method: Path, *arguments: str) -> Program:
         """Python with these arguments, in a sandbox that holds all that a method may see and nothing else."""
+        runtime = self.testbed.fitting.runtime
         return python_program(
             arguments,
-            packages=PACKAGES,
-            mounts={**runtime_files(), **job_mounts(method, self._problem)},
+            packages=(*PACKAGES, *runtime.packages),
+            mounts={**runtime_files(), **runtime.mounts, **job_mounts(method, self._problem)},
+            devices=runtime.devices,
             path=("/runtime",),
-            environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
+            environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(runtime.threads)),
         )
 
-    def _seed(self, method: Path, split: Split, seed: int) -> tuple[Floats, Usage]:
+    def _seed(self, method: Path, split: Split, part: Part, seed: int) -> tuple[Floats, Usage]:
         """Predictions for test inputs, swapped test inputs and a train sample, one after the other."""
         program = self.program(method, "-m", "aarlab.harness", "/job", str(seed))
-        asked = self._asked(split)
+        asked = self._asked(split, part)
         order = np.random.default_rng(seed).permutation(len(asked))
         chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         answers, usage = run_seed(self.open, Job(program, self.limits), [asked.take(chunk) for chunk in chunks])
@@ -165,37 +167,45 @@ class Evaluator:
         predictions[order] = np.concatenate(answers)
         return predictions, usage
 
-    def _asked(self, split: Split) -> Examples:
-        test = replace(self.testbed.examples(split), groups=None)
+    def _asked(self, split: Split, part: Part) -> Examples:
+        test = replace(self.testbed.examples(split, part), groups=None)
         train = replace(self.testbed.examples("train").take(self._train_sample()), groups=None)
         return concatenate([test, test.swapped(), train] if test.pairs else [test, train])
 
     def _train_sample(self) -> NDArray[np.intp]:
-        count = len(self.testbed.rows["train"])
+        count = len(self.testbed.rows("train"))
         return np.random.default_rng(0).permutation(count)[:TRAIN_SAMPLE]
 
     def _score(
-        self, split: Split, seeds: tuple[int, ...], predictions: Floats, usages: Sequence[Usage], wall: float
+        self,
+        split: Split,
+        part: Part,
+        seeds: tuple[int, ...],
+        predictions: Floats,
+        usages: Sequence[Usage],
+        wall: float,
     ) -> Evaluation:
-        testbed, count = self.testbed, len(self.testbed.rows[split])
+        testbed, count = self.testbed, len(self.testbed.rows(split, part))
         test, swapped, rest = predictions[:, :count], None, predictions[:, count:]
         combined = test
-        if testbed.pack.manifest.task == "pair":
+        if testbed.pack.pairs:
             swapped, rest = rest[:, :count], rest[:, count:]
             combined = (test + 1 - swapped) / 2
-        correct = correctness(combined, testbed.labels(split))
-        weak = testbed.weak_labels[testbed.rows["train"]][self._train_sample()]
-        anchors = testbed.anchors(split)
+        correct = correctness(combined, testbed.labels(split, part))
+        weak = testbed.weak_labels[testbed.rows("train")][self._train_sample()]
+        anchors = testbed.anchors(split, part)
         return Evaluation(
             testbed=testbed.name,
+            student=testbed.student.name,
             split=split,
+            part=part,
             seeds=seeds,
             accuracy=tuple(float(a) for a in correct.mean(axis=1)),
             floor=anchors.floor,
             floor_se=anchors.floor_se,
             ceiling=anchors.ceiling,
             ceiling_se=anchors.ceiling_se,
-            estimate=testbed.estimate(split, correct),
+            estimate=None if anchors.ceiling is None else testbed.estimate(split, correct, part),
             diagnostics=diagnose(test, swapped, rest, weak),
             correct=correct,
             wall_seconds=wall,
@@ -204,6 +214,16 @@ class Evaluator:
             sandbox=self.sandbox.name,
             isolated=self.sandbox.trusted_isolation,
         )
+
+
+def seed_limits(runtime: Runtime) -> Limits:
+    """What one seed may use with a student that needs this."""
+    return Limits(
+        wall_seconds=runtime.seconds,
+        cpu_seconds=runtime.seconds * runtime.threads,
+        memory_bytes=runtime.memory_bytes,
+        processes=runtime.processes,
+    )
 
 
 def default_workers() -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from aarlab.harness import frames
 from aarlab.harness.job import METHOD, PROBLEM, Failure, read_problem, unpack_batch
+from aarlab.students import Unsupported
 
 MAX_MESSAGE_CHARACTERS = 3_000
 
@@ -44,6 +45,8 @@ def _guarded(what: str, function, *arguments):  # type: ignore[no-untyped-def]
         return function(*arguments)
     except MemoryError as error:
         raise _MethodFailed("out-of-memory", f"{what} ran out of memory.\n{_trace(error)}") from None
+    except Unsupported as error:
+        raise _MethodFailed("unsupported", f"{what}: {error}.\n{_trace(error)}") from None
     except BlockingIOError as error:  # fork and clone say EAGAIN when no process is left
         raise _MethodFailed("too-many-processes", f"{what} could not start a process.\n{_trace(error)}") from None
     except BaseException as error:  # noqa: BLE001 - SystemExit and friends of hostile code included

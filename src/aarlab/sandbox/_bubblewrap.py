@@ -57,6 +57,8 @@ class BubblewrapSandbox:
                 command += ["--symlink", str(host.readlink()), inside]
             else:
                 command += ["--ro-bind", str(host), inside]
+        for device in program.devices:
+            command += ["--dev-bind", device, device]
         for mask in program.masks:
             command += ["--tmpfs", mask, "--remount-ro", mask]
         command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - inside

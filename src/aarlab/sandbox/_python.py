@@ -18,6 +18,7 @@ def python_program(
     mounts: Mapping[str, Path] | None = None,
     path: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    devices: tuple[str, ...] = (),
 ) -> Program:
     """A program that runs this very Python.
 
@@ -28,6 +29,7 @@ def python_program(
         mounts: further files and folders, host path by path inside.
         path: folders inside to import from, besides the packages.
         environment: further environment variables.
+        devices: device files to pass in.
     """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     executable = Path(sys.executable).resolve()
@@ -53,6 +55,7 @@ def python_program(
             "HOME": "/tmp",  # noqa: S108 - inside
             **(environment or {}),
         },
+        devices=devices,
     )
 
 

@@ -41,12 +41,14 @@ class Program:
         mounts: host file or folder by its path inside; each read-only, and all there is to read.
         masks: folders inside that are shown empty, though a mount would show more.
         environment: the whole environment.
+        devices: device files that can be used inside, such as those of a GPU.
     """
 
     argv: tuple[str, ...]
     mounts: Mapping[str, Path] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Students: what is trained, behind one protocol. A method imports from here."""
 
+from aarlab.students._kinds import make_student
 from aarlab.students.probe import ProbeAssets, ProbeClassifier, ProbeStudent
 from aarlab.students.protocol import (
     Classifier,
@@ -10,10 +11,12 @@ from aarlab.students.protocol import (
     Predictor,
     Problem,
     Representation,
+    Strings,
     Student,
     Unsupported,
     concatenate,
 )
+from aarlab.students.runtime import Runtime
 
 __all__ = [
     "Classifier",
@@ -27,7 +30,10 @@ __all__ = [
     "ProbeStudent",
     "Problem",
     "Representation",
+    "Runtime",
+    "Strings",
     "Student",
     "Unsupported",
     "concatenate",
+    "make_student",
 ]

@@ -6,8 +6,9 @@ score hundreds of methods. A linear head starts from zero and its loss is convex
 nothing there, only where a method itself draws random numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,8 +75,30 @@ class ProbeClassifier:
 class ProbeStudent:
     """Heads on stored hidden states. See `aarlab.students.protocol.Student` for the contract."""
 
+    name = "probe"
+    capabilities = CAPABILITIES
+
     def __init__(self, assets: ProbeAssets) -> None:
         self.assets = assets
+
+    def to_job(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """See `Student.to_job`."""
+        about = {
+            "kind": "probe",
+            "representations": self.assets.representations,
+            "default": self.assets.default,
+            "templates": self.assets.templates,
+        }
+        return about, {"scale": self.assets.scale}
+
+    @classmethod
+    def from_job(cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """See `Student.from_job`."""
+        representations, default = (
+            tuple((int(layer), str(pooling)) for layer, pooling in about[name])
+            for name in ("representations", "default")
+        )
+        return cls(ProbeAssets(representations, default, arrays["scale"], tuple(about["templates"])))
 
     @property
     def representations(self) -> tuple[Representation, ...]:

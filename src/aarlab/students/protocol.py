@@ -6,12 +6,15 @@ unchanged on another, as long as it asks only for what both can do.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+
+#: Text as numpy's variable-width strings (`numpy.dtypes.StringDType`), for which there is no narrower type.
+Strings: TypeAlias = NDArray[Any]
 
 #: A loss by name ("cross_entropy", "squared") or a function of logits (n,) and targets (n,)
 #: that returns each example's loss (n,) and its derivative by the logit (n,).
@@ -31,15 +34,30 @@ class Examples:
         pairs: True if each example is a pair of candidates and the label says which is better
             (1 = the second); False if it is one candidate and the label says whether it is right.
         groups: number of the question each example belongs to, shape (n,); None on test inputs.
+        texts: as stored, whatever `swap` says: prompt, first, second candidate, shape (n, 3), or prompt,
+            candidate, shape (n, 2); None where the testbed's text is not on this machine. `read` gives it.
     """
 
     columns: Mapping[str, NDArray[Any]]
     swap: NDArray[np.bool_]
     pairs: bool
     groups: NDArray[np.int32] | None = None
+    texts: Strings | None = None
 
     def __len__(self) -> int:
         return len(self.swap)
+
+    def read(self) -> Strings:
+        """The text as presented: prompt, first, second candidate, shape (n, 3), or prompt, candidate, shape (n, 2).
+
+        Raises:
+            Unsupported: there is no text here.
+        """
+        if self.texts is None:
+            raise Unsupported("read texts here: the operator has to `aarlab testbed fetch` them first")
+        if not self.pairs:
+            return self.texts
+        return np.where(self.swap[:, None], self.texts[:, [0, 2, 1]], self.texts)
 
     def take(self, which: ArrayLike) -> "Examples":
         """The examples at integer positions, or where a boolean mask of shape (n,) is True."""
@@ -49,6 +67,7 @@ class Examples:
             columns={name: column[index] for name, column in self.columns.items()},
             swap=self.swap[index],
             groups=None if self.groups is None else self.groups[index],
+            texts=None if self.texts is None else self.texts[index],
         )
 
     def swapped(self) -> "Examples":
@@ -65,11 +84,13 @@ class Examples:
 def concatenate(parts: Sequence[Examples]) -> Examples:
     """Examples of several parts, one after the other (for example the train pairs in both orders)."""
     groups = [part.groups for part in parts if part.groups is not None]
+    texts = [part.texts for part in parts if part.texts is not None]
     return Examples(
         columns={name: np.concatenate([p.columns[name] for p in parts]) for name in parts[0].columns},
         swap=np.concatenate([p.swap for p in parts]),
         pairs=parts[0].pairs,
         groups=np.concatenate(groups) if len(groups) == len(parts) else None,
+        texts=np.concatenate(texts) if len(texts) == len(parts) else None,
     )
 
 
@@ -99,6 +120,14 @@ class Classifier(Protocol):
 
 class Student(Protocol):
     """The strong model. What it cannot do raises `Unsupported`."""
+
+    @property
+    def name(self) -> str:
+        """Which student this is: "probe", "lora:MODEL", "remote:PROVIDER/MODEL"."""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it can do, of "finetune", "hidden", "margins"."""
 
     @property
     def representations(self) -> tuple[Representation, ...]:
@@ -143,6 +172,13 @@ class Student(Protocol):
             Unsupported: the student cannot do what an argument asks for.
         """
 
+    def to_job(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What the sandbox needs to make this student again: JSON with its `kind`, and arrays. No label, no key."""
+
+    @classmethod
+    def from_job(cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The student that `to_job` told of."""
+
 
 #: Maps examples that `fit` never saw to P(label = 1), shape (n,), in [0, 1].
 Predictor: TypeAlias = Callable[[Examples], ArrayLike]
@@ -173,7 +209,8 @@ class Problem:
 class Unsupported(Exception):
     """The student lacks a capability that a method asked for."""
 
-    def __init__(self, capability: str, capabilities: Sequence[str]) -> None:
-        super().__init__(f"this student cannot {capability}; it can: {', '.join(capabilities)}")
+    def __init__(self, capability: str, capabilities: Sequence[str] = ()) -> None:
+        can = f"; it can: {', '.join(capabilities)}" if capabilities else ""
+        super().__init__(f"this student cannot {capability}{can}")
         self.capability = capability
         self.capabilities = tuple(capabilities)

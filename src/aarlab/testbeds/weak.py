@@ -1,34 +1,74 @@
-"""The weak supervisor: a bag of words and few labels."""
+"""The weak supervisor: few labels, and a bag of words, a shallow layer, or a small language model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
-from aarlab.testbeds.pack import Pack
+from aarlab.students import Examples
+from aarlab.testbeds.pack import Pack, TestbedError
 
 Floats = NDArray[np.float64]
 
 
-def weak_supervision(pack: Pack, labelled: Sequence[int] | NDArray[np.integer]) -> Floats:
+def count_words(candidates: Iterable[str]) -> sparse.csr_matrix:
+    """Hashed counts of words and word pairs, one row a candidate, 2**15 columns."""
+    hashing = HashingVectorizer(n_features=2**15, ngram_range=(1, 2), norm=None, alternate_sign=False)
+    return sparse.csr_matrix(hashing.transform(candidates))
+
+
+def weak_supervision(pack: Pack, labelled: NDArray[np.integer], examples: Examples) -> Floats:
     """Train the weak supervisor on a few labelled rows and ask it for all rows.
 
-    TF-IDF of hashed n-grams, of the second candidate minus the first on pairs, and logistic
-    regression (L2, C = 1).
+    `bag_of_words`: TF-IDF of hashed n-grams, of the second candidate minus the first on pairs; `hidden`: the
+    standardised states of a shallow layer; both with logistic regression (L2, C = 1, on `hidden` with features
+    whose squared norm is 1 on average times 10, which is what C means there). `lora`: a language model,
+    fine-tuned.
 
     Args:
         pack: the pack.
         labelled: rows whose labels it is trained on.
+        examples: all rows; with text, for a supervisor that reads it.
 
     Returns:
         P(label = 1) for every row, shape (n,).
+
+    Raises:
+        TestbedError: it reads text, and there is none.
     """
-    pairs = pack.manifest.task == "pair"
-    tfidf = TfidfTransformer(sublinear_tf=True).fit_transform(pack.weak_inputs)
-    features = sparse.csr_matrix(tfidf[1::2] - tfidf[0::2] if pairs else tfidf)
-    model = LogisticRegression(C=1.0, fit_intercept=not pairs, max_iter=1000)
+    weak = pack.manifest.weak
+    if weak.kind == "lora":
+        return _language_model(pack, labelled, examples)
+    features = _words(pack) if weak.kind == "bag_of_words" else _states(pack)
+    model = LogisticRegression(C=1.0, fit_intercept=not pack.pairs, max_iter=1000)
     model.fit(features[labelled], pack.labels[labelled])
     return np.asarray(model.predict_proba(features)[:, 1], dtype=np.float64)
+
+
+def _words(pack: Pack) -> sparse.csr_matrix:
+    tfidf = TfidfTransformer(sublinear_tf=True).fit_transform(pack.weak_inputs)
+    return sparse.csr_matrix(tfidf[1::2] - tfidf[0::2] if pack.pairs else tfidf)
+
+
+def _states(pack: Pack) -> Floats:
+    features = np.asarray(pack.weak_inputs, dtype=np.float64)
+    if not pack.pairs:
+        features = features - features.mean(axis=0)
+    spread = np.sqrt(np.square(features).mean(axis=0) * features.shape[1] / 10) + 1e-6
+    return np.asarray(features / spread)
+
+
+def _language_model(pack: Pack, labelled: NDArray[np.integer], examples: Examples) -> Floats:
+    from aarlab.students.lora import LoraStudent
+
+    if examples.texts is None or pack.manifest.weak.model is None:
+        raise TestbedError(
+            f"The weak supervisor of {pack.manifest.name} reads text, which is not on this machine.",
+            f"Run: aarlab testbed fetch {pack.manifest.name}",
+        )
+    student = LoraStudent.load(pack.manifest.weak.model)
+    trained = student.finetune(examples.take(labelled), pack.labels[labelled].astype(np.float64), seed=0)
+    return np.asarray(trained.predict(examples), dtype=np.float64)
