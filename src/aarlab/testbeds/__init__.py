@@ -1,8 +1,17 @@
 """Testbeds: what methods are scored on, with floor and ceiling."""
 
 from aarlab.testbeds.calibration import draw_splits, make_testbed, read_calibration, write_calibration
-from aarlab.testbeds.catalog import CALIBRATION, PROBE, load_pack, load_testbed, pack_folder, pack_names, packs_folder
-from aarlab.testbeds.fitting import Fitting, fit_probe, fit_student
+from aarlab.testbeds.catalog import (
+    CALIBRATION,
+    PROBE,
+    calibrate,
+    load_pack,
+    load_testbed,
+    pack_folder,
+    pack_names,
+    packs_folder,
+)
+from aarlab.testbeds.fitting import Fitting, RemoteBudget, fit_probe
 from aarlab.testbeds.pack import (
     PARTS,
     Inputs,
@@ -30,16 +39,17 @@ __all__ = [
     "Manifest",
     "Pack",
     "Part",
+    "RemoteBudget",
     "Shortcut",
     "Source",
     "Split",
     "Testbed",
     "TestbedError",
     "Weak",
+    "calibrate",
     "correctness",
     "draw_splits",
     "fit_probe",
-    "fit_student",
     "load_pack",
     "load_testbed",
     "make_testbed",

@@ -1,13 +1,15 @@
 """From a pack to a testbed: draw the splits, train the weak supervisor, measure floor and ceiling."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aarlab.students import Strings
+from aarlab.students import Strings, make_student
 from aarlab.testbeds.fitting import Fitting, fit_probe
 from aarlab.testbeds.pack import Pack, Part, TestbedError
 from aarlab.testbeds.testbed import SCORED, SPLITS, Split, Testbed, all_examples
@@ -105,13 +107,24 @@ def write_calibration(testbed: Testbed, path: Path) -> None:
     """Keep weak labels and ceiling predictions of the manifest's own draw: one denominator for all methods."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(
-        partial,
-        weak_labels=testbed.weak_labels.astype(np.float32),
-        ceiling_predictions=testbed.ceiling_predictions.astype(np.float16),
-        pack=np.array(testbed.pack.manifest.checksums["operator.npz"]),
-    )
+    content: dict[str, NDArray[Any]] = {
+        "weak_labels": testbed.weak_labels.astype(np.float32),
+        "ceiling_predictions": testbed.ceiling_predictions.astype(np.float16),
+        "pack": np.array(testbed.pack.manifest.checksums["operator.npz"]),
+    }
+    about, _ = testbed.student.to_job()
+    if about["kind"] == "remote":  # its answers cannot be computed again for nothing
+        content["student"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+        content |= {f"column:{name}": column for name, column in testbed.fitting.columns.items()}
+    np.savez_compressed(partial, **content)  # type: ignore[arg-type]
     partial.replace(path)
+
+
+def read_remote(path: Path) -> Fitting:
+    """The remote student that a calibration was made with, and its answers."""
+    with np.load(path) as arrays:
+        columns = {name.removeprefix("column:"): arrays[name] for name in arrays.files if name.startswith("column:")}
+        return Fitting(make_student(json.loads(arrays["student"].tobytes()), {}), columns)
 
 
 def read_calibration(
