@@ -1,13 +1,27 @@
 """Shared fixtures: a small synthetic testbed that takes a second, and the shipped `chat`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from aarlab.testbeds import Inputs, Manifest, Pack, Source, Testbed, Weak, load_testbed, make_testbed
+from aarlab.testbeds import (
+    PROBE,
+    Inputs,
+    Manifest,
+    Pack,
+    Source,
+    Testbed,
+    Weak,
+    calibrate,
+    load_testbed,
+    make_testbed,
+    write_pack,
+)
+from aarlab.testbeds.texts import TEXTS, digests, write_texts
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `double` and `machine`
 
@@ -81,3 +95,26 @@ def small_testbed(small_pack: Pack) -> Testbed:
 @pytest.fixture(scope="session")
 def chat() -> Testbed:
     return load_testbed("chat")
+
+
+@pytest.fixture(scope="session")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small testbed of one's own, with text: the right candidate of nine pairs in ten has a word in it."""
+    pack = synthetic_pack(seed=1, questions=80, per_question=2)
+    rng = np.random.default_rng(1)
+    truthful = np.where(rng.random(len(pack.labels)) < 0.9, pack.labels, 1 - pack.labels)
+    rows = [
+        (f"Question {group}?", *(f"An {'honest' if side == right else 'odd'} answer, number {n}." for side in (0, 1)))
+        for n, (group, right) in enumerate(zip(pack.groups, truthful, strict=True))
+    ]
+    texts = np.array(rows, dtype=np.dtypes.StringDType())
+    pack = replace(
+        pack,
+        digests=digests(texts),
+        manifest=pack.manifest.model_copy(update={"name": "worded", "weak": Weak(labels=12)}),
+    )
+    folder = tmp_path_factory.mktemp("own") / "worded"
+    write_pack(pack, folder)
+    write_texts(texts, folder / TEXTS)
+    calibrate(str(folder), PROBE, 2)
+    return folder
