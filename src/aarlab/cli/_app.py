@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import aarlab
-from aarlab.cli import _doctor, _evaluate, _run, _serve
+from aarlab.cli import _doctor, _evaluate, _method, _run, _serve
 
 app = typer.Typer(
     name="aarlab",
@@ -37,3 +37,4 @@ app.command("resume")(_run.resume)
 app.command("evaluate")(_evaluate.evaluate)
 app.command("serve")(_serve.serve)
 app.command("doctor")(_doctor.doctor)
+app.add_typer(_method.app, name="method")

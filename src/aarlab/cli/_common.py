@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
 import typer
@@ -32,6 +33,7 @@ Student = Annotated[
 ]
 
 WORDS = 40  # characters of a direction in a table
+MAX_METHOD_BYTES = 1_000_000
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
 
 
@@ -41,6 +43,21 @@ def choose_sandbox(unsafe: bool) -> Sandbox:
         err.print("[bold red]No sandbox:[/] submitted code runs as you and can read the labels. Results are marked.")
         return UnsafeSandbox()
     return default_sandbox()
+
+
+def read_method(path: Path) -> str:
+    """The text of a method file.
+
+    Raises:
+        AarlabError: it cannot be read, or is too large to be one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AarlabError(f"{path} cannot be read: {error.strerror}.", "Name a Python file.") from None
+    if len(content) > MAX_METHOD_BYTES:
+        raise AarlabError(f"{path} is larger than {MAX_METHOD_BYTES} bytes.", "A method is one file of code.")
+    return content.decode("utf-8", errors="replace")
 
 
 def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -9,12 +9,19 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from aarlab.cli._common import Json, NoSandbox, Student, choose_sandbox, err, interval, out, reporting_errors
-from aarlab.errors import AarlabError
+from aarlab.cli._common import (
+    Json,
+    NoSandbox,
+    Student,
+    choose_sandbox,
+    err,
+    interval,
+    out,
+    read_method,
+    reporting_errors,
+)
 from aarlab.evaluation import Evaluation, Evaluator, MethodError, default_workers
 from aarlab.testbeds import PROBE, Part, load_testbed
-
-MAX_METHOD_BYTES = 1_000_000
 
 
 @reporting_errors
@@ -40,7 +47,7 @@ def evaluate(
 
     Example: aarlab evaluate src/aarlab/methods/vanilla.py --testbed chat
     """
-    code = _read(method)
+    code = read_method(method)
     drawn = _draw_seeds(seed, seeds)
     scored_on = load_testbed(testbed, student)
     with Evaluator(scored_on, choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
@@ -57,16 +64,6 @@ def evaluate(
         typer.echo(json.dumps(_document(method, result), indent=1))
     else:
         _print(method, result)
-
-
-def _read(method: Path) -> str:
-    try:
-        content = method.read_bytes()
-    except OSError as error:
-        raise AarlabError(f"{method} cannot be read: {error.strerror}.", "Name a Python file.") from None
-    if len(content) > MAX_METHOD_BYTES:
-        raise AarlabError(f"{method} is larger than {MAX_METHOD_BYTES} bytes.", "A method is one file of code.")
-    return content.decode("utf-8", errors="replace")
 
 
 def _draw_seeds(seed: int | None, count: int) -> list[int]:

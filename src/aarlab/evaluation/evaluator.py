@@ -124,21 +124,44 @@ class Evaluator:
             SandboxError: the sandbox itself did not work.
         """
         started = time.monotonic()
-        with self._busy(), tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
-            method = Path(folder) / "method.py"
-            method.write_text(code, encoding="utf-8", errors="replace")
-            with ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
-                runs = list(pool.map(lambda seed: self._seed(method, split, part, seed), seeds))
+        asked = self._asked(split, part)
+        with self._method(code) as method, ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
+            runs = list(pool.map(lambda seed: self._seed(method, asked, seed, shuffled(len(asked), seed)), seeds))
         predictions = np.stack([p for p, _ in runs])
         usages = [u for _, u in runs]
         return self._score(split, part, tuple(seeds), predictions, usages, time.monotonic() - started)
 
+    def predict(
+        self, code: str, examples: Examples, seed: int, batches: Sequence[NDArray[np.intp]]
+    ) -> tuple[Floats, Usage]:
+        """What a method predicts for some examples; no label is looked at.
+
+        Args:
+            code: the method file.
+            examples: any of this testbed's, n of them.
+            seed: training seed.
+            batches: positions of the examples, batch by batch; each of the n once.
+
+        Returns:
+            P(label = 1), shape (n,), and what it cost.
+
+        Raises:
+            MethodError: the method broke its contract.
+            SandboxError: the sandbox itself did not work.
+        """
+        with self._method(code) as method:
+            return self._seed(method, replace(examples, groups=None), seed, batches)
+
     @contextmanager
-    def _busy(self) -> Iterator[None]:
+    def _method(self, code: str) -> Iterator[Path]:
+        """The method in a file of its own, while `close` waits."""
         with self._idle:
             self._running += 1
         try:
-            yield
+            with tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
+                method = Path(folder) / "method.py"
+                method.write_text(code, encoding="utf-8", errors="replace")
+                yield method
         finally:
             with self._idle:
                 self._running -= 1
@@ -156,18 +179,18 @@ class Evaluator:
             environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(runtime.threads)),
         )
 
-    def _seed(self, method: Path, split: Split, part: Part, seed: int) -> tuple[Floats, Usage]:
-        """Predictions for test inputs, swapped test inputs and a train sample, one after the other."""
+    def _seed(
+        self, method: Path, asked: Examples, seed: int, batches: Sequence[NDArray[np.intp]]
+    ) -> tuple[Floats, Usage]:
+        """Predictions of one seed in a sandbox of its own, in the order of `asked`."""
         program = self.program(method, "-m", "aarlab.harness", "/job", str(seed))
-        asked = self._asked(split, part)
-        order = np.random.default_rng(seed).permutation(len(asked))
-        chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        answers, usage = run_seed(self.open, Job(program, self.limits), [asked.take(chunk) for chunk in chunks])
+        answers, usage = run_seed(self.open, Job(program, self.limits), [asked.take(batch) for batch in batches])
         predictions = np.empty(len(asked))
-        predictions[order] = np.concatenate(answers)
+        predictions[np.concatenate(batches)] = np.concatenate(answers)
         return predictions, usage
 
     def _asked(self, split: Split, part: Part) -> Examples:
+        """Test inputs, swapped test inputs and a train sample, one after the other."""
         test = replace(self.testbed.examples(split, part), groups=None)
         train = replace(self.testbed.examples("train").take(self._train_sample()), groups=None)
         return concatenate([test, test.swapped(), train] if test.pairs else [test, train])
@@ -214,6 +237,12 @@ class Evaluator:
             sandbox=self.sandbox.name,
             isolated=self.sandbox.trusted_isolation,
         )
+
+
+def shuffled(count: int, seed: int, size: int = BATCH) -> list[NDArray[np.intp]]:
+    """Positions 0 to `count` - 1 in random batches."""
+    order = np.random.default_rng(seed).permutation(count)
+    return [order[start : start + size] for start in range(0, count, size)]
 
 
 def seed_limits(runtime: Runtime) -> Limits:
