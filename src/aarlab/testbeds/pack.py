@@ -247,7 +247,7 @@ def _write_weak_inputs(path: Path, inputs: sparse.csr_matrix | NDArray[np.float1
         return
     np.savez_compressed(
         path,
-        data=inputs.data.astype(np.uint8),
+        data=np.minimum(inputs.data, 255).astype(np.uint8),
         indices=inputs.indices.astype(np.uint16 if inputs.shape[1] <= 2**16 else np.int32),
         indptr=inputs.indptr.astype(np.int32),
         shape=np.array(inputs.shape),

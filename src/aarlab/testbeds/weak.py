@@ -37,9 +37,14 @@ def weak_supervision(pack: Pack, labelled: NDArray[np.integer], examples: Exampl
         P(label = 1) for every row, shape (n,).
 
     Raises:
-        TestbedError: it reads text, and there is none.
+        TestbedError: its labels are all the same, or it reads text and there is none.
     """
     weak = pack.manifest.weak
+    if len(np.unique(pack.labels[labelled])) < 2:
+        raise TestbedError(
+            f"All {len(labelled)} labels that the weak supervisor of {pack.manifest.name} is trained on are the same.",
+            "Give it more labels, or balance the data.",
+        )
     if weak.kind == "lora":
         return _language_model(pack, labelled, examples)
     features = _words(pack) if weak.kind == "bag_of_words" else _states(pack)
