@@ -1,6 +1,7 @@
 """The base error and what every error of the package owes its reader.
 
 AarlabError
+├── RemoteError       a remote model could not be asked                      (students)
 ├── TestbedError      a testbed or pack is missing, damaged, or unresolved   (testbeds)
 ├── SandboxError      untrusted code could not be run, or broke a limit      (sandbox)
 ├── MethodError       a submitted method broke its contract                  (evaluation)

@@ -127,7 +127,7 @@ class Student(Protocol):
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What it can do, of "finetune", "hidden", "margins"."""
+        """What it can do, of "finetune", "hidden", "margins"; "texts" where it always comes with text."""
 
     @property
     def representations(self) -> tuple[Representation, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from aarlab.students import ProbeAssets, ProbeStudent, Runtime, Strings, Student
 from aarlab.students.remote import RemoteStudent
 from aarlab.testbeds.pack import Pack, TestbedError
 from aarlab.testbeds.storage import data_folder
+
+if TYPE_CHECKING:
+    from aarlab.students.remote_api import Usage
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class Fitting:
         student: what methods are given.
         columns: what it reads of each row of the pack, first axis = row.
         runtime: what it needs around a method's process.
+        usage: what asking it just cost, of a remote one.
     """
 
     student: Student
     columns: Mapping[str, NDArray[Any]] = field(repr=False)
     runtime: Runtime = field(default_factory=Runtime)
+    usage: "Usage | None" = None
 
 
 def fit_probe(pack: Pack) -> Fitting:
@@ -117,12 +122,12 @@ def ask_remote(
     spec = parse_remote(student)
     limit = Budget() if budget is None else Budget(calls=budget.calls, tokens=budget.tokens)
     with RemoteModel(spec, budget=limit) as model:
-        answers, _ = read_margins(model, text[rows], readouts, cache_folder=data_folder() / "remote", progress=progress)
+        answers, usage = read_margins(model, text[rows], readouts, cache_folder=data_folder() / "remote", progress=progress)
     columns = {}
     for name, column in answers.items():
         columns[name] = np.full((len(text), *column.shape[1:]), np.nan, column.dtype)
         columns[name][rows] = column
-    return Fitting(RemoteStudent(spec.provider, spec.model, readouts), columns)
+    return Fitting(RemoteStudent(spec.provider, spec.model, readouts), columns, usage=usage)
 
 
 def _readable(student: str, pack: Pack, texts: Strings | None) -> Strings:
