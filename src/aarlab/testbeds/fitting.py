@@ -122,7 +122,9 @@ def ask_remote(
     spec = parse_remote(student)
     limit = Budget() if budget is None else Budget(calls=budget.calls, tokens=budget.tokens)
     with RemoteModel(spec, budget=limit) as model:
-        answers, usage = read_margins(model, text[rows], readouts, cache_folder=data_folder() / "remote", progress=progress)
+        answers, usage = read_margins(
+            model, text[rows], readouts, cache_folder=data_folder() / "remote", progress=progress
+        )
     columns = {}
     for name, column in answers.items():
         columns[name] = np.full((len(text), *column.shape[1:]), np.nan, column.dtype)
