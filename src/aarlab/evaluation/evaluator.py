@@ -213,7 +213,7 @@ class Evaluator:
         combined = test
         if testbed.pack.pairs:
             swapped, rest = rest[:, :count], rest[:, count:]
-            combined = (test + 1 - swapped) / 2
+            combined = 0.5 + (test - swapped) / 2  # an exact tie stays one
         correct = correctness(combined, testbed.labels(split, part))
         weak = testbed.weak_labels[testbed.rows("train")][self._train_sample()]
         anchors = testbed.anchors(split, part)
