@@ -89,3 +89,25 @@ def test_a_budget_stops_the_asking_and_going_on_costs_only_the_rest(worded: Path
         testbed = calibrate(str(worded), student)
         rows = sum(len(rows) for (split, _), rows in testbed.drawn.items() if split != "teacher")
         assert len(api.seen) == 2 * rows  # both orders, each once over both runs
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_vanilla_runs_unchanged_on_lora(worded: Path):
+    """On a tiny random model: that it runs, through the same doors, not that it is any good."""
+    pytest.importorskip("torch")
+    from tiny_model import tiny_model
+
+    student = f"lora:{tiny_model()}"
+    with pytest.raises(TestbedError, match="testbed calibrate"):
+        load_testbed(str(worded), student)
+    calibrate(str(worded), student, 2)
+    testbed = load_testbed(str(worded), student)
+    assert testbed.ceiling_correct("public").shape == (2, len(testbed.rows("public")))
+    assert testbed.anchors("public").floor == load_testbed(str(worded)).anchors("public").floor
+    with Evaluator(testbed, default_sandbox()) as evaluator:
+        result = evaluator.evaluate(evaluator.vanilla_code(), "public", [1])
+    assert result.isolated
+    assert result.student.startswith("lora:")
+    assert 0 <= result.accuracy[0] <= 1
+    assert result.estimate is not None

@@ -135,7 +135,8 @@ def _checked(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
 def runtime_files() -> dict[str, Path]:
     """The only parts of aarlab that the sandbox sees: no testbed, no label, no server."""
     package = Path(aarlab.__file__).parent
-    return {f"/runtime/aarlab/{name}": package / name for name in ("__init__.py", "harness", "students", "methods")}
+    names = ("__init__.py", "errors.py", "harness", "students", "methods")
+    return {f"/runtime/aarlab/{name}": package / name for name in names}
 
 
 def job_mounts(method: Path, problem: Path) -> dict[str, Path]:

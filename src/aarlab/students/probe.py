@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
+from aarlab.students._targets import LOSSES, checked
 from aarlab.students.protocol import Classifier, Examples, Floats, Loss, Margins, Representation, Unsupported
 
 DEFAULT_L2 = 1e-3
@@ -148,8 +149,8 @@ class ProbeStudent:
         squared norm is 1 on average, so that one `l2` means the same for any choice of layers.
         Heads on pairs have no bias; a linear one then gives exactly opposite logits in both orders.
         """
-        target = _vector(targets, len(examples), "targets", upper=1.0)
-        weight = np.ones(len(examples)) if weights is None else _vector(weights, len(examples), "weights")
+        target = checked(targets, len(examples), "targets", upper=1.0)
+        weight = np.ones(len(examples)) if weights is None else checked(weights, len(examples), "weights")
         if len(examples) == 0 or weight.sum() == 0:
             raise ValueError("nothing to train on: no examples, or all weights are 0")
         weight = weight / weight.sum()
@@ -163,7 +164,7 @@ class ProbeStudent:
         features = self.features(examples, head.representations)
         features -= head.center
         features /= head.spread
-        loss_of = _LOSSES[loss] if isinstance(loss, str) else loss
+        loss_of = LOSSES[loss] if isinstance(loss, str) else loss
         penalty = DEFAULT_L2 if l2 is None else float(l2)
         bias = not examples.pairs
 
@@ -211,15 +212,6 @@ def _sign(examples: Examples) -> Floats:
     return np.where(examples.swap, -1.0, 1.0)
 
 
-def _vector(values: ArrayLike, count: int, name: str, upper: float = np.inf) -> Floats:
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.shape != (count,):
-        raise ValueError(f"{name} have shape {vector.shape}, the examples want ({count},)")
-    if not np.isfinite(vector).all() or vector.min(initial=0) < 0 or vector.max(initial=0) > upper:
-        raise ValueError(f"{name} must be finite and lie in [0, {upper:g}]")
-    return vector
-
-
 def _forward(parameters: Floats, features: NDArray[np.float32], units: int, bias: bool):  # type: ignore[no-untyped-def]
     """Logits (n,) of a head, and a function from d loss / d logits (n,) to the gradient."""
     width = features.shape[1]
@@ -247,17 +239,3 @@ def _forward(parameters: Floats, features: NDArray[np.float32], units: int, bias
         return gradient
 
     return logits, backward
-
-
-def _cross_entropy(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
-    losses = -(targets * log_expit(logits) + (1 - targets) * log_expit(-logits))
-    return losses, expit(logits) - targets
-
-
-def _squared(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
-    """Brier score."""
-    p = expit(logits)
-    return (p - targets) ** 2, 2 * (p - targets) * p * (1 - p)
-
-
-_LOSSES = {"cross_entropy": _cross_entropy, "squared": _squared}
