@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import aarlab
-from aarlab.cli import _doctor, _evaluate, _method, _run, _serve
+from aarlab.cli import _bench, _doctor, _evaluate, _method, _run, _serve, _testbed
 
 app = typer.Typer(
     name="aarlab",
@@ -35,6 +35,8 @@ def main(
 app.command("run")(_run.run)
 app.command("resume")(_run.resume)
 app.command("evaluate")(_evaluate.evaluate)
+app.command("bench")(_bench.bench)
 app.command("serve")(_serve.serve)
 app.command("doctor")(_doctor.doctor)
 app.add_typer(_method.app, name="method")
+app.add_typer(_testbed.app, name="testbed")

@@ -54,7 +54,10 @@ def weak_supervision(pack: Pack, labelled: NDArray[np.integer], examples: Exampl
 
 
 def _words(pack: Pack) -> sparse.csr_matrix:
-    tfidf = TfidfTransformer(sublinear_tf=True).fit_transform(pack.weak_inputs)
+    counts, inside = sparse.csr_matrix(pack.weak_inputs), pack.rows_of("id")
+    seen = np.sort(np.concatenate([2 * inside, 2 * inside + 1])) if pack.pairs else inside
+    # How common a word is, the supervisor knows from in-distribution text only.
+    tfidf = TfidfTransformer(sublinear_tf=True).fit(counts[seen]).transform(counts)
     return sparse.csr_matrix(tfidf[1::2] - tfidf[0::2] if pack.pairs else tfidf)
 
 
