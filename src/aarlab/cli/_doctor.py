@@ -21,7 +21,10 @@ from aarlab.testbeds import load_testbed, pack_names
 
 FREE_GIB = 1.0
 MEMORY_GIB = 2.0
-BUILD = ("torch", "transformers", "gguf", "accelerate")
+EXTRAS = {
+    "torch": (("torch", "transformers", "peft", "accelerate", "gguf"), "the student lora, and testbeds of your own"),
+    "data": (("pyarrow", "datasets"), "testbeds of your own from Parquet files or the Hugging Face hub"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def _facts() -> Iterator[Fact]:
     yield _disk()
     yield from _testbeds()
     yield from _sandbox()
-    yield _extra()
+    yield from _extras()
 
 
 def _cores() -> Fact:
@@ -122,8 +125,10 @@ def _sandbox() -> Iterator[Fact]:
         yield Fact(f"sandbox: {check.name}", state, check.detail or sandbox.name, mend)
 
 
-def _extra() -> Fact:
-    absent = [name for name in BUILD if importlib.util.find_spec(name) is None]
-    if absent:
-        return Fact("extra `build`", "optional", f"not installed: {', '.join(absent)}; only to compute packs anew")
-    return Fact("extra `build`", "ok", "installed")
+def _extras() -> Iterator[Fact]:
+    for extra, (packages, use) in EXTRAS.items():
+        absent = [name for name in packages if importlib.util.find_spec(name) is None]
+        if absent:
+            yield Fact(f"extra `{extra}`", "optional", f"not installed: {', '.join(absent)}; for {use}")
+        else:
+            yield Fact(f"extra `{extra}`", "ok", "installed")
