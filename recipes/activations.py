@@ -2,8 +2,8 @@
 
 One pass per answer gives everything a pack needs: hidden states at several layers, pooled over
 the answer's tokens; the answer's mean log-probability; and zero-shot margins from short
-templates. The prompt and answer are encoded once and each template continues from their
-key-value cache, so a template costs only its own few tokens.
+templates. A prompt is read once for the answers of a batch that share it, and each template goes
+on from the key-value cache of prompt and answer, so both cost only their own few tokens.
 
 Work is cut into chunks, each written to `work_dir` under a name that hashes its inputs: an
 interrupted run goes on where it stopped, and a changed recipe recomputes only what changed.
@@ -118,12 +118,20 @@ class Embedder:
 
     def _chunk(self, chunk: list[Candidate]) -> dict[str, NDArray[np.float16]]:
         """Embed one chunk, in batches of similar length to waste little on padding."""
-        tokens = [self._tokens(c) for c in chunk]
-        by_length = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
+        prompts = {c.prompt: self._tokens(c.prompt) for c in chunk}
+        answers = [self._tokens(c.answer) for c in chunk]
+        longest: dict[str, int] = {}
+        for candidate, answer in zip(chunk, answers, strict=True):
+            longest[candidate.prompt] = max(longest.get(candidate.prompt, 0), len(answer))
+        # Answers to one prompt stay together, for the batch to read the prompt once.
+        order = sorted(range(len(chunk)), key=lambda i: (longest[chunk[i].prompt], chunk[i].prompt, len(answers[i])))
         rows: list[tuple[NDArray[Any], ...] | None] = [None] * len(chunk)
         for start in range(0, len(chunk), BATCH):
-            batch = by_length[start : start + BATCH]
-            for index, row in zip(batch, self._batch([tokens[i] for i in batch]), strict=True):
+            batch = order[start : start + BATCH]
+            shared = list(dict.fromkeys(chunk[i].prompt for i in batch))
+            owners = [shared.index(chunk[i].prompt) for i in batch]
+            made = self._batch([prompts[p] for p in shared], owners, [answers[i] for i in batch])
+            for index, row in zip(batch, made, strict=True):
                 rows[index] = row
         hidden, logprob, margins = zip(*(r for r in rows if r is not None), strict=True)
         return {
@@ -132,51 +140,76 @@ class Embedder:
             "margins": np.stack(margins).astype(np.float16),
         }
 
-    def _tokens(self, candidate: Candidate) -> tuple[list[int], int]:
-        """Token ids of prompt and answer, and where the answer starts."""
-        prompt = self.tokenizer(candidate.prompt, add_special_tokens=False)["input_ids"]
-        answer = self.tokenizer(candidate.answer, add_special_tokens=False)["input_ids"]
-        return prompt + answer, len(prompt)
+    def _tokens(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     @torch.inference_mode()
-    def _batch(self, batch: list[tuple[list[int], int]]) -> list[tuple[NDArray[Any], ...]]:
-        lengths = torch.tensor([len(ids) for ids, _ in batch])
-        starts = torch.tensor([start for _, start in batch])
-        width = int(lengths.max())
-        ids = torch.zeros(len(batch), width, dtype=torch.long)
-        for row, (tokens, _) in enumerate(batch):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-        positions = torch.arange(width)
-        mask = (positions < lengths[:, None]).long()
-        answer = ((positions >= starts[:, None]) & (positions < lengths[:, None])).float()
+    def _batch(
+        self, prompts: list[list[int]], owners: list[int], answers: list[list[int]]
+    ) -> list[tuple[NDArray[Any], ...]]:
+        """Hidden states (layers, 2, d), log-probability and margins (templates, 2) of each answer.
 
+        Args:
+            prompts: token ids of each different prompt.
+            owners: which prompt each answer belongs to.
+            answers: token ids of each answer.
+        """
+        owner = torch.tensor(owners)
+        ids, mask = _padded(prompts)
         cache = DynamicCache()
-        out = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, output_hidden_states=True)
-        states = torch.stack([out.hidden_states[layer] for layer in self.layers], dim=1)  # n, layers, t, d
-        mean = (states * answer[:, None, :, None]).sum(2) / answer.sum(1)[:, None, None]
-        last = states[torch.arange(len(batch)), :, lengths - 1]
-        logprobs = out.logits.log_softmax(-1)[:, :-1].gather(2, ids[:, 1:, None])[..., 0]
-        logprob = (logprobs * answer[:, 1:]).sum(1) / answer[:, 1:].sum(1)
+        out = self.model.model(input_ids=ids, attention_mask=mask, past_key_values=cache)
+        starts = mask.sum(1)
+        before = out.last_hidden_state[torch.arange(len(prompts)), starts - 1][owner]
+        cache.batch_select_indices(owner)  # each answer goes on from its own prompt
+        starts, prompt_mask = starts[owner], mask[owner]
 
-        margins = torch.zeros(len(batch), len(self.templates), 2)
+        ids, mask = _padded(answers)
+        lengths, count = mask.sum(1), len(answers)
+        out = self.model.model(
+            input_ids=ids,
+            attention_mask=torch.cat([prompt_mask, mask], 1),
+            position_ids=starts[:, None] + torch.arange(ids.shape[1]),
+            past_key_values=cache,
+            output_hidden_states=True,
+        )
+        states = torch.stack([out.hidden_states[layer] for layer in self.layers], dim=1)  # n, layers, t, d
+        mean = (states * mask[:, None, :, None]).sum(2) / lengths[:, None, None]
+        last = states[torch.arange(count), :, lengths - 1]
+        predicting = torch.cat([before[:, None], out.last_hidden_state[:, :-1]], 1)[mask.bool()]
+        logits = self.model.lm_head(predicting)
+        token = logits.gather(1, ids[mask.bool()][:, None])[:, 0] - logits.logsumexp(-1)
+        row = torch.arange(count).repeat_interleave(lengths)
+        logprob = torch.zeros(count).index_add(0, row, token) / lengths
+
+        margins = torch.zeros(count, len(self.templates), 2)
+        full = torch.cat([prompt_mask, mask], 1)
         for t, template in enumerate(self.templates):
             yes, no = (self._single_token(word) for word in (template.positive, template.negative))
             for order, suffix in enumerate(template.orders):
-                tail = torch.tensor(self.tokenizer(suffix, add_special_tokens=False)["input_ids"])
-                logits = self.model(
-                    input_ids=tail.expand(len(batch), -1),
-                    attention_mask=torch.cat([mask, torch.ones(len(batch), len(tail), dtype=torch.long)], 1),
-                    position_ids=lengths[:, None] + torch.arange(len(tail)),
+                tail = torch.tensor(self._tokens(suffix))
+                end = self.model.model(
+                    input_ids=tail.expand(count, -1),
+                    attention_mask=torch.cat([full, torch.ones(count, len(tail), dtype=torch.long)], 1),
+                    position_ids=(starts + lengths)[:, None] + torch.arange(len(tail)),
                     past_key_values=cache,
-                    logits_to_keep=1,
-                ).logits[:, -1]
-                margins[:, t, order] = logits[:, yes] - logits[:, no]
+                ).last_hidden_state[:, -1]
+                both = end @ self.model.lm_head.weight[[yes, no]].T
+                margins[:, t, order] = both[:, 0] - both[:, 1]
                 cache.crop(-len(tail))  # forget the template, keep prompt and answer
         hidden = torch.stack([mean, last], dim=2)
-        return [(hidden[i].numpy(), logprob[i].numpy(), margins[i].numpy()) for i in range(len(batch))]
+        return [(hidden[i].numpy(), logprob[i].numpy(), margins[i].numpy()) for i in range(count)]
 
     def _single_token(self, word: str) -> int:
         ids = self.tokenizer(word, add_special_tokens=False)["input_ids"]
         if len(ids) != 1:
             raise ValueError(f"{word!r} is {len(ids)} tokens; a margin needs one")
         return int(ids[0])
+
+
+def _padded(sequences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids (n, longest), filled with 0 on the right, and a mask that is 1 where they count."""
+    lengths = torch.tensor([len(tokens) for tokens in sequences])
+    ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
+    for row, tokens in enumerate(sequences):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+    return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()

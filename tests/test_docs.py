@@ -40,7 +40,9 @@ def test_links_and_paths_exist(name: str):
         r"`((?:server|evaluation|sandbox|harness|studies|researchers|stats|testbeds|students|api|methods)/[a-z0-9_./]*)`",
         text,
     )
-    missing = [path for path in (*links, *named) if not (ROOT / path).exists()]
+    folder = next(document.parent for document in DOCUMENTS if document.name == name)
+    missing = [path for path in links if not (folder / path).exists()]
+    missing += [path for path in named if not (ROOT / path).exists()]
     missing += [path for path in inside if not (ROOT / "src" / "aarlab" / path).exists()]
     assert not missing
 

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aarlab.testbeds.arithmetic import FORMS, make_questions
+from aarlab.testbeds.arithmetic import Form, make_questions
 from aarlab.testbeds.pack import TestbedError
 
-#: Arithmetic is made with this seed unless a caller names another.
 ARITHMETIC_SEED = 20261124
-ARITHMETIC_QUESTIONS = 4000
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,10 @@ def read_answers(name: str, path: Path | None = None) -> list[Answer]:
             for number, line in enumerate(file, 1):  # noqa: B007 (the number is told below)
                 answers.extend(read(json.loads(line)))
     except FileNotFoundError:
-        raise TestbedError(f"{path} is missing.", "docs/data.md says where each source comes from.") from None
+        raise TestbedError(f"{path} is missing.", "docs/testbeds.md says where each source comes from.") from None
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise TestbedError(
-            f"{path}, line {number}: not a row of {name}: {error!r}", "Fetch the file again; see docs/data.md."
+            f"{path}, line {number}: not a row of {name}: {error!r}", "Fetch the file again; see docs/testbeds.md."
         ) from None
     return answers
 
@@ -94,12 +92,12 @@ def _single(row: dict[str, Any]) -> Iterator[Answer]:
 
 
 def _arithmetic(name: str) -> Iterator[Answer]:
-    form = next(form for form in FORMS if SEEDED[name] == form)
-    for number, q in enumerate(make_questions(form, ARITHMETIC_QUESTIONS, ARITHMETIC_SEED)):
+    form, count = SEEDED[name]
+    for number, question in enumerate(make_questions(form, count, ARITHMETIC_SEED)):
         group = f"{name}-{number}"
-        yield Answer(group, q.text, q.right, 1, name)
-        for text in q.wrong:
-            yield Answer(group, q.text, text, 0, name)
+        yield Answer(group, question.text, question.right, 1, name)
+        for text in question.wrong:
+            yield Answer(group, question.text, text, 0, name)
 
 
 #: How a line of each source is read.
@@ -112,5 +110,9 @@ SOURCES: dict[str, Callable[[dict[str, Any]], Iterator[Answer]]] = {
     "code_mbpp": _single,
     "code": _single,
 }
-#: Sources without a file, and the form of arithmetic each is.
-SEEDED = {f"arithmetic_{form}": form for form in FORMS}
+#: Sources made from a seed, without a file: form of arithmetic and number of questions.
+SEEDED: dict[str, tuple[Form, int]] = {
+    "arithmetic_story": ("story", 2016),
+    "arithmetic_program": ("program", 240),
+    "arithmetic_other_story": ("other_story", 240),
+}
