@@ -46,13 +46,25 @@ def _draw(bench: Bench, form: str) -> bytes:
     from matplotlib.figure import Figure
 
     names = testbeds_of(bench)
-    heights = [max(2, sum(row.testbed == name for row in bench.rows)) for name in names]
+    columns = min(2, len(names))
+    lines = -(-len(names) // columns)
+    height = max(sum(row.testbed == name for row in bench.rows) for name in names)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "aarlab", "font.size": 10}):
-        figure = Figure(figsize=(9.5, 1.0 + 0.27 * sum(heights) + 0.75 * len(names)), layout="constrained")
-        panels = figure.subplots(len(names), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for name, panel in zip(names, panels, strict=True):
+        size = (1.5 + 5.5 * columns, 1.2 + lines * (0.7 + 0.24 * height))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
+        for name, panel in zip(names, panels, strict=False):
             _panel(panel, bench, name)
-        figure.suptitle("Performance gap recovered: 0 = the weak supervisor, 1 = trained on ground truth", fontsize=11)
+        low, high = panels[0].get_xlim()  # of all panels: they share it
+        panels[0].set_xlim(min(low, -0.1), max(high, 1.05))
+        for empty in panels[len(names) :]:
+            empty.set_visible(False)
+        seeds = f"{bench.split} split, {bench.part} part, {len(bench.seeds)} seeds"
+        figure.suptitle(f"PGR: 0 is the weak supervisor, 1 the student trained on ground truth ({seeds})", fontsize=11)
+        figure.supxlabel(
+            "bars: 95% intervals; filled: differs from vanilla (dashed), p < .05, paired by question, Holm-adjusted",
+            fontsize=9,
+        )
         buffer = io.BytesIO()
         figure.savefig(buffer, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
         return buffer.getvalue()
@@ -60,7 +72,9 @@ def _draw(bench: Bench, form: str) -> bytes:
 
 def _panel(panel, bench: Bench, name: str) -> None:  # type: ignore[no-untyped-def]
     rows = [row for row in bench.rows if row.testbed == name][::-1]
-    panel.set_title(heading(bench, name), loc="left", fontsize=10)
+    ceiling = bench.ceilings[name]
+    ends = f"{name}: floor {bench.floors[name]:.3f}, ceiling " + ("none" if ceiling is None else f"{ceiling:.3f}")
+    panel.set_title(ends if bench.resolved[name] else f"{ends}; gap not resolved", loc="left", fontsize=10)
     panel.set_yticks(range(len(rows)), [row.method for row in rows])
     panel.set_ylim(-0.7, len(rows) - 0.3)
     panel.grid(axis="x", color="#e3e6ea", linewidth=0.8)
@@ -80,14 +94,7 @@ def _panel(panel, bench: Bench, name: str) -> None:  # type: ignore[no-untyped-d
         panel.plot([pgr.low, pgr.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
         face = colour if filled else "white"
         panel.plot(pgr.estimate, y, marker="o", markersize=6, color=colour, markerfacecolor=face)
-    low, high = panel.get_xlim()
-    panel.set_xlim(min(low, -0.1), max(high, 1.05))
-    if not bench.resolved[name]:
-        panel.set_title(f"{heading(bench, name)} (gap not resolved: no PGR)", loc="left", fontsize=10)
-    panel.set_xlabel(
-        "filled: differs from vanilla (dashed), p < .05, paired by question, Holm-adjusted; bars: 95% intervals",
-        fontsize=8,
-    )
+    panel.tick_params(labelbottom=True)
 
 
 def _look(row: Row) -> tuple[str, bool]:
