@@ -104,7 +104,7 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     truthful = np.where(rng.random(len(pack.labels)) < 0.9, pack.labels, 1 - pack.labels)
     rows = [
-        (f"Question {group}?", *(f"An {'honest' if side == right else 'odd'} answer, number {n}." for side in (0, 1)))
+        (f"Question {group}?", *(f"The answer {n} is {'green' if side == right else 'seven'} ." for side in (0, 1)))
         for n, (group, right) in enumerate(zip(pack.groups, truthful, strict=True))
     ]
     texts = np.array(rows, dtype=np.dtypes.StringDType())

@@ -1,5 +1,6 @@
 """One method file on every student, in the sandbox; parts and text of a testbed on their way into it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,18 @@ import pytest
 from aarlab.evaluation import Evaluator, FailureKind, MethodError
 from aarlab.sandbox import default_sandbox
 from aarlab.students.remote_api import RemoteBudgetSpent
-from aarlab.testbeds import RemoteBudget, Testbed, TestbedError, calibrate, correctness, load_testbed
+from aarlab.testbeds import (
+    RemoteBudget,
+    Testbed,
+    TestbedError,
+    Weak,
+    calibrate,
+    correctness,
+    load_pack,
+    load_testbed,
+    write_pack,
+)
+from aarlab.testbeds.texts import TEXTS, write_texts
 from emulator import Emulator, Preference
 
 ZERO_SHOT = """
@@ -22,7 +34,7 @@ import numpy as np
 
 def fit(problem, seed):
     def predict(examples):
-        return np.array(["honest" in second for _, _, second in examples.read().tolist()], dtype=float)
+        return np.array(["green" in second for _, _, second in examples.read().tolist()], dtype=float)
     return predict
 """
 
@@ -46,7 +58,7 @@ def test_a_method_reads_text_in_both_orders(worded: Path):
     with Evaluator(testbed, default_sandbox()) as evaluator:
         result = evaluator.evaluate(READS, "public", [1])
     rows = testbed.rows("public")
-    seen = np.array(["honest" in second for second in testbed.texts[rows, 2].tolist()], dtype=float)
+    seen = np.array(["green" in second for second in testbed.texts[rows, 2].tolist()], dtype=float)
     assert result.accuracy[0] == pytest.approx(correctness(seen, testbed.labels("public")).mean())
     assert result.accuracy[0] > 0.8
 
@@ -60,7 +72,7 @@ def test_without_text_a_reader_is_told_so(small_testbed: Testbed):
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_a_remote_student_is_asked_beforehand_and_never_from_the_sandbox(worded: Path, provider: str):
-    with Emulator(Preference("honest", strength=2.0, bias=0.5)) as api:
+    with Emulator(Preference("green", strength=2.0, bias=0.5)) as api:
         student = f"remote:{provider}/judge@{api.url}"
         with pytest.raises(TestbedError, match="never measured"):
             load_testbed(str(worded), student)
@@ -80,7 +92,7 @@ def test_a_remote_student_is_asked_beforehand_and_never_from_the_sandbox(worded:
 
 
 def test_a_budget_stops_the_asking_and_going_on_costs_only_the_rest(worded: Path):
-    with Emulator(Preference("honest", strength=2.0, bias=0.5)) as api:
+    with Emulator(Preference("green", strength=2.0, bias=0.5)) as api:
         student = f"remote:openai/judge@{api.url}"
         with pytest.raises(RemoteBudgetSpent):
             calibrate(str(worded), student, budget=RemoteBudget(calls=100))
@@ -111,3 +123,22 @@ def test_vanilla_runs_unchanged_on_lora(worded: Path):
     assert result.student.startswith("lora:")
     assert 0 <= result.accuracy[0] <= 1
     assert result.estimate is not None
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_a_weak_supervisor_may_be_a_language_model_too(worded: Path, tmp_path: Path):
+    pytest.importorskip("torch")
+    from tiny_model import tiny_model
+
+    pack, texts = load_pack(str(worded))
+    weak = Weak(kind="lora", labels=8, model=str(tiny_model()))
+    small = replace(pack, manifest=pack.manifest.model_copy(update={"weak": weak}))
+    write_pack(small, tmp_path / "small")
+    with pytest.raises(TestbedError, match="reads text"):
+        calibrate(str(tmp_path / "small"), "probe", 1)
+    write_texts(texts, tmp_path / "small" / TEXTS)
+    testbed = calibrate(str(tmp_path / "small"), "probe", 1)
+    assert np.ptp(testbed.weak_labels) > 0
+    assert 0 <= testbed.anchors("public").floor <= 1
+    assert load_testbed(str(tmp_path / "small")).weak_labels == pytest.approx(testbed.weak_labels)

@@ -73,7 +73,7 @@ def test_exchanging_the_two_exchanges_better_and_worse(difference, noise, margin
 @given(st.floats(-0.06, 0.06), st.floats(0.002, 0.03), st.floats(0.005, 0.05), st.floats(1, 3))
 def test_a_wider_margin_never_takes_equivalence_back(difference, noise, margin, factor):
     found = comparison(difference, noise)
-    assert equivalence_p(found, margin * factor) <= equivalence_p(found, margin)
+    assert equivalence_p(found, margin * factor) <= equivalence_p(found, margin) * (1 + 1e-9)  # rounding
 
 
 @pytest.mark.slow
