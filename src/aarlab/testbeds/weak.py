@@ -1,12 +1,13 @@
-"""The weak supervisor: few labels, and a bag of words, a shallow layer, or a small language model."""
+"""The weak supervisor: few labels, and a bag of words, a shallow layer, or a small language model.
+
+scikit-learn is imported where it is used: it takes a second, and a calibrated testbed does without.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-from sklearn.linear_model import LogisticRegression
 
 from aarlab.students import Examples
 from aarlab.testbeds.pack import Pack, TestbedError
@@ -16,6 +17,8 @@ Floats = NDArray[np.float64]
 
 def count_words(candidates: Iterable[str]) -> sparse.csr_matrix:
     """Hashed counts of words and word pairs, one row a candidate, 2**15 columns."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     hashing = HashingVectorizer(n_features=2**15, ngram_range=(1, 2), norm=None, alternate_sign=False)
     return sparse.csr_matrix(hashing.transform(candidates))
 
@@ -47,6 +50,8 @@ def weak_supervision(pack: Pack, labelled: NDArray[np.integer], examples: Exampl
         )
     if weak.kind == "lora":
         return _language_model(pack, labelled, examples)
+    from sklearn.linear_model import LogisticRegression
+
     features = _words(pack) if weak.kind == "bag_of_words" else _states(pack)
     model = LogisticRegression(C=1.0, fit_intercept=not pack.pairs, max_iter=1000)
     model.fit(features[labelled], pack.labels[labelled])
@@ -54,6 +59,8 @@ def weak_supervision(pack: Pack, labelled: NDArray[np.integer], examples: Exampl
 
 
 def _words(pack: Pack) -> sparse.csr_matrix:
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     counts, inside = sparse.csr_matrix(pack.weak_inputs), pack.rows_of("id")
     seen = np.sort(np.concatenate([2 * inside, 2 * inside + 1])) if pack.pairs else inside
     # How common a word is, the supervisor knows from in-distribution text only.

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from aarlab.researchers.scripted._genome import Gene, Genome, draw_gene, families, features
 from aarlab.researchers.scripted._space import IDEAS, Idea, Slot
@@ -20,8 +18,8 @@ CHILDREN = 150
 LOYAL = 0.8  # share of its methods that a researcher breeds from its own, along its direction (docs/log.md)
 ENOUGH = 8  # scores below which a model says nothing
 PATIENCE = 10_000  # draws for one child
-# Fixed, in units of the scores' variance: with a hundred scores, fitting it predicted no better (docs/log.md).
-KERNEL = RBF(2.5) + WhiteKernel(0.25)
+# Of the Gaussian process. Fixed: with a hundred scores, fitting it predicted no better (docs/log.md).
+LENGTH, NOISE = 2.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,14 @@ class _Model:
     """Accuracy as a Gaussian process over ideas and their parameters."""
 
     def __init__(self, scored: Sequence[Observation]) -> None:
+        # Imported here: it takes a second, and only who searches needs it.
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
         accuracy = np.array([o.accuracy for o in scored])
-        self._process = GaussianProcessRegressor(KERNEL, optimizer=None, normalize_y=bool(accuracy.std() > 0))
+        self._process = GaussianProcessRegressor(
+            RBF(LENGTH) + WhiteKernel(NOISE), optimizer=None, normalize_y=bool(accuracy.std() > 0)
+        )
         self._process.fit(np.stack([features(o.genome) for o in scored]), accuracy)
 
     def mean(self, genomes: Sequence[Genome]) -> np.ndarray:
