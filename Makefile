@@ -1,6 +1,6 @@
 # make        runs the main job      make test    runs the tests
 # make check  linters and types      make quick   the tests without the slow ones
-# make torch  adds the extras `torch` and `data` to .venv      make test-torch   runs the tests that need them
+# make torch  adds the extras `torch` and `data` to .venv      make test-torch   the tests of what they bring
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +26,7 @@ check: $(READY)
 torch: $(VENV)/.torch
 
 test-torch: $(VENV)/.torch
-	@$(BIN)/python -m pytest -m torch $(ARGS)
+	@$(BIN)/python -m pytest tests/students tests/testbeds/own tests/evaluation/test_students.py tests/cli/test_testbed.py $(ARGS)
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .

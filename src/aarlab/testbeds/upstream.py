@@ -266,6 +266,6 @@ UPSTREAM: dict[str, Upstream] = {
 LOCAL_ONLY: dict[str, str] = {
     "code_mbpp": (
         "Most of its wrong programs are mutants of MBPP's own (amazon-science/mxeval, CC-BY-4.0), made when the data "
-        "were converted, so no publisher has them."
+        "were converted, so no publisher has them; and its model samples are not those that are published today."
     ),
 }
