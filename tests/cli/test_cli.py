@@ -30,7 +30,10 @@ def aarlab(*arguments: str, cwd: Path | None = None, **environment: str) -> subp
     )
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("resume",), ("evaluate",), ("serve",), ("doctor",)])
+COMMANDS = ((), ("run",), ("resume",), ("evaluate",), ("bench",), ("serve",), ("doctor",), ("method", "check"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command: tuple[str, ...]):
     done = aarlab(*command, "--help")
     assert done.returncode == 0
@@ -101,6 +104,30 @@ def test_only_scored_splits_can_be_named():
     done = aarlab("evaluate", str(VANILLA), "--split", "train")
     assert done.returncode == 2
     assert "'private'" in done.stderr
+
+
+def test_a_new_method_keeps_the_contract_and_can_be_scored(tmp_path: Path):
+    done = aarlab("method", "new", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "exists already" in aarlab("method", "new", "mine", cwd=tmp_path).stderr
+    checked = aarlab("method", "check", "mine.py", "--json", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert {check["verdict"] for check in json.loads(checked.stdout)} == {"holds"}
+    options = ("--testbed", "chat", "--methods", "mine.py,zero_shot", "--seeds", "1", "--json", "--plot", "forest.html")
+    benched = aarlab("bench", *options, cwd=tmp_path, AARLAB_DATA=str(tmp_path / "data"))
+    assert benched.returncode == 0, benched.stderr
+    rows = json.loads(benched.stdout)["testbeds"]["chat"]["methods"]
+    assert {row["method"] for row in rows} == {"mine", "zero_shot", "vanilla"}
+    assert rows[-1]["method"] == "zero_shot"
+    assert (tmp_path / "forest.html").stat().st_size > 1000
+
+
+def test_a_broken_method_is_refused_by_the_checker(tmp_path: Path):
+    (tmp_path / "bad.py").write_text("import torch\ndef fit(problem): pass\n")
+    done = aarlab("method", "check", "bad.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "broken" in done.stdout
+    assert "→" in done.stdout
 
 
 def test_doctor_knows_this_machine():
