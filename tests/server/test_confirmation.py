@@ -33,7 +33,7 @@ def test_confirmed_once_with_the_baseline(world):
     assert rows[good].level == Level.CONFIRMED
     assert rows[good].rank == 1
     assert rows[good].gain_private.low > 0
-    assert rows[good].p_private < 0.001
+    assert rows[good].p_private < 0.05  # three seeds, which the double draws anew each time
     assert rows[other].level == Level.SCORED
     assert rows[other].pgr_private is None
 
