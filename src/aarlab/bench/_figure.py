@@ -59,8 +59,8 @@ def _draw(bench: Bench, form: str) -> bytes:
         panels[0].set_xlim(min(low, -0.1), max(high, 1.05))
         for empty in panels[len(names) :]:
             empty.set_visible(False)
-        seeds = f"{bench.split} split, {bench.part} part, {len(bench.seeds)} seeds"
-        figure.suptitle(f"PGR: 0 is the weak supervisor, 1 the student trained on ground truth ({seeds})", fontsize=11)
+        where = f"{bench.split}, {bench.part} part, {len(bench.seeds)} seeds"
+        figure.suptitle(f"PGR on {where}: 0 is the floor, 1 the ceiling", fontsize=11)
         figure.supxlabel(
             "bars: 95% intervals; filled: differs from vanilla (dashed), p < .05, paired by question, Holm-adjusted",
             fontsize=9,
