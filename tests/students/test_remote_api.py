@@ -199,14 +199,27 @@ def test_parameters_that_are_refused_are_left_out_from_then_on(tmp_path, provide
     assert usage.calls - len(answered) <= 4
 
 
+class Narrowing(Emulator):
+    """Refuses more than five alternatives once it is told to, when four such requests are open."""
+
+    narrow = False
+    gate = threading.Barrier(4)
+
+    def arrived(self, ask):
+        failure = super().arrived(ask)
+        if self.narrow and ask.body.get("top_logprobs", 0) > 5:
+            self.gate.wait(30)
+            return Failure(400, message="'top_logprobs' is greater than allowed")
+        return failure
+
+
 def test_a_refusal_of_several_open_calls_is_learnt_from_once(tmp_path):
-    with Emulator(JUDGE, seconds=0.05) as emulator:
+    with Narrowing(JUDGE) as emulator:
 
-        def refuse(done, _total):
-            if done == 1:
-                emulator.fail(*[Failure(400, message="'top_logprobs' is greater than allowed")] * 4)
+        def narrow(done, _total):
+            emulator.narrow = done >= 1
 
-        columns, _ = ask(emulator, tmp_path, MANY, progress=refuse, concurrency=4)
+        columns, _ = ask(emulator, tmp_path, MANY, progress=narrow, concurrency=4)
         assert [seen.body["top_logprobs"] for seen in emulator.seen[:5]] == [20] * 5
         assert {seen.body["top_logprobs"] for seen in emulator.seen[5:]} == {5}
     np.testing.assert_allclose(columns["margins"][:, 0], [[1.5, 2.5]] * len(MANY), atol=1e-5)
