@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import resources
 from pathlib import Path
 
