@@ -63,10 +63,11 @@ def read_answers(name: str, path: Path | None = None) -> list[Answer]:
             for number, line in enumerate(file, 1):  # noqa: B007 (the number is told below)
                 answers.extend(read(json.loads(line)))
     except FileNotFoundError:
-        raise TestbedError(f"{path} is missing.", "docs/testbeds.md says where each source comes from.") from None
+        raise TestbedError(f"{path} is missing.", "`aarlab testbed show NAME` says where it comes from.") from None
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise TestbedError(
-            f"{path}, line {number}: not a row of {name}: {error!r}", "Fetch the file again; see docs/testbeds.md."
+            f"{path}, line {number}: not a row of {name}: {error!r}",
+            "Copy or fetch the file again; `aarlab testbed show NAME` says where it comes from.",
         ) from None
     return answers
 
