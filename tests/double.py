@@ -103,6 +103,7 @@ class Double:
             ),
             diagnostics=diagnose(predictions, None, predictions, predictions[0]),
             correct=correct,
+            predictions=correct,
             wall_seconds=0.01,
             cpu_seconds=0.01,
             peak_memory_bytes=1,

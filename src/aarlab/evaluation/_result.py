@@ -28,6 +28,7 @@ class Evaluation:
         estimate: PGR with interval, gap and sources of noise; None without a ceiling.
         diagnostics: label-free facts.
         correct: whether each test example was answered right (1/2 on a tie), shape (seeds, n), float32.
+        predictions: P(label = 1), both orders of a pair combined, shape (seeds, n), float32.
         wall_seconds: wall time, all seeds.
         cpu_seconds: CPU time inside the sandboxes, all seeds.
         peak_memory_bytes: the hungriest seed's.
@@ -48,6 +49,7 @@ class Evaluation:
     estimate: PGREstimate | None
     diagnostics: Diagnostics
     correct: NDArray[np.float32]
+    predictions: NDArray[np.float32]
     wall_seconds: float
     cpu_seconds: float
     peak_memory_bytes: int

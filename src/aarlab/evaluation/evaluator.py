@@ -231,6 +231,7 @@ class Evaluator:
             estimate=None if anchors.ceiling is None else testbed.estimate(split, correct, part),
             diagnostics=diagnose(test, swapped, rest, weak),
             correct=correct,
+            predictions=combined.astype(np.float32),
             wall_seconds=wall,
             cpu_seconds=sum(u.cpu_seconds for u in usages),
             peak_memory_bytes=max(u.peak_memory_bytes for u in usages),
