@@ -5,6 +5,8 @@
     # fail=timeout      breaks its contract, on every split
     # fail-private=exception
     # raise=ValueError  makes the evaluator itself fail
+    # flag=reading      is flagged by that audit
+    # fall=1            does not replicate
 
 Everything after that (PGR, intervals, diagnostics) is computed by aarlab.stats on a synthetic problem.
 
@@ -15,11 +17,12 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from aarlab.audits import AuditFinding
 from aarlab.evaluation import Evaluation, FailureKind, MethodError
 from aarlab.sandbox import SandboxUnavailable
 from aarlab.server import create_app, embedded
@@ -27,7 +30,7 @@ from aarlab.stats import compare_accuracy, diagnose, estimate_pgr
 from aarlab.testbeds import Anchors
 
 TOKEN = "operator-token-for-tests"
-N, FLOOR, CEILING = 600, 0.6, 0.85
+N, FLOOR, CEILING, STEP = 600, 0.6, 0.85, 0.02
 VANILLA = "# accuracy=0.65\n"
 ERRORS = {"ValueError": ValueError("odd"), "RuntimeError": RuntimeError("odd")}
 
@@ -67,9 +70,25 @@ class Double:
             floor.difference.estimate, floor.standard_error, ceiling.difference.estimate, ceiling.standard_error
         )
 
-    def evaluate(self, code: str, split: str, seeds: Sequence[int]) -> Evaluation:
+    def floor_correct(self, split: str) -> np.ndarray:
+        return self._floor[split][0]
+
+    def guard_step(self) -> float:
+        return STEP
+
+    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> tuple[AuditFinding, ...]:
+        asked = self._hear(code, "audit", seeds)
+        assert claimed.correct.shape == claimed.predictions.shape
+        flagged, fallen = asked.get("flag"), "fall" in asked
+        return (
+            AuditFinding(audit="reading", verdict="flagged" if flagged == "reading" else "passed", summary="Read."),
+            AuditFinding(audit="replication", verdict="flagged" if fallen else "passed", summary="Again.", figure=0.5),
+        )
+
+    def _hear(self, code: str, what: str, seeds: Sequence[int]) -> dict[str, str]:
+        """What the code asks for, once it has been waited for and what it breaks is broken."""
         with self._lock:
-            self.calls.append((code, split, tuple(seeds)))
+            self.calls.append((code, what, tuple(seeds)))
         if self.broken:
             raise SandboxUnavailable(("double",))
         asked = dict(re.findall(r"^# ([a-z-]+)=(\S+)", code, re.MULTILINE))
@@ -77,8 +96,12 @@ class Double:
             time.sleep(float(asked.get("sleep", 0)))
         if "raise" in asked:
             raise ERRORS[asked["raise"]]
-        if kind := asked.get("fail") or asked.get(f"fail-{split}"):
-            raise MethodError(FailureKind(kind), f"It failed on {split}.\0 {'x' * 10_000}", "Do better.")
+        if kind := asked.get("fail") or asked.get(f"fail-{what}"):
+            raise MethodError(FailureKind(kind), f"It failed on {what}.\0 {'x' * 10_000}", "Do better.")
+        return asked
+
+    def evaluate(self, code: str, split: str, seeds: Sequence[int]) -> Evaluation:
+        asked = self._hear(code, split, seeds)
         correct = np.stack([self._right(float(asked.get("accuracy", "0.7")), seed) for seed in seeds])
         predictions = np.random.default_rng(seeds[0]).random((len(seeds), 40))
         anchors = self.anchors(split)
@@ -112,8 +135,13 @@ class Double:
         )
 
 
+def only(double: Double) -> Callable[[str, bytes], Double]:
+    """The double as the evaluator of every study on its testbed."""
+    return lambda testbed, _secret: {Double.testbed_name: double}[testbed]
+
+
 if __name__ == "__main__":
-    app = create_app(Path(sys.argv[1]), {"synthetic": Double()}.__getitem__, TOKEN, workers=1)
+    app = create_app(Path(sys.argv[1]), only(Double()), TOKEN, workers=1)
     with embedded(app) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()

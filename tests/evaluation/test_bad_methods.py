@@ -14,10 +14,13 @@ from aarlab.testbeds import Testbed
 from machine import can_group
 
 FIT = "def fit(problem, seed):\n"
+FORBIDDEN = (FailureKind.FORBIDDEN, "start a program, open a network connection")
 
 BAD = {
     "syntax": ("def fit(problem, seed)\n    pass", FailureKind.SYNTAX_ERROR, "line 1"),
     "nul byte": ("x = '\0'", FailureKind.SYNTAX_ERROR, "null bytes"),
+    "nested too deeply": ("-" * 100_000 + "1", FailureKind.SYNTAX_ERROR, "MemoryError"),
+    "long sum": ("x = " + "1 + " * 100_000 + "1", FailureKind.SYNTAX_ERROR, "recursion"),
     "empty": ("", FailureKind.NO_FIT, "no function"),
     "no fit": ("def train(problem, seed): pass", FailureKind.NO_FIT, "no function"),
     "fit is no function": ("fit = 3", FailureKind.NO_FIT, "no function"),
@@ -35,11 +38,30 @@ BAD = {
     "one too few": (FIT + "    return lambda e: [0.5] * (len(e) - 1)", FailureKind.WRONG_SHAPE, "(255,)"),
     "two columns": (FIT + "    return lambda e: [[0.5, 0.5]] * len(e)", FailureKind.WRONG_SHAPE, "(256, 2)"),
     "words": (FIT + "    return lambda e: ['yes'] * len(e)", FailureKind.NOT_NUMBERS, "list"),
-    "endless": (FIT + "    while True: pass", FailureKind.TIMEOUT, "longer than 4 s"),
-    "endless prediction": (
-        FIT + "    def predict(e):\n        while True: pass\n    return predict",
-        FailureKind.TIMEOUT,
-        "longer than 4 s",
+    "noise on stderr": (
+        FIT + "    import os\n    while True: os.write(2, b'x' * 65536)",
+        FailureKind.TOO_MUCH_OUTPUT,
+        "4000000 bytes",
+    ),
+    "noise on both": (
+        FIT + "    while True:\n        print('x' * 65536)\n        import sys; sys.stderr.write('x' * 65536)",
+        FailureKind.TOO_MUCH_OUTPUT,
+        "4000000 bytes",
+    ),
+    "too long": ("#" * (2**22 + 1), FailureKind.TOO_LONG, "4194304 are allowed"),
+    "starts a program": (FIT + "    import os; os.execv('/proc/self/exe', ['x'])", *FORBIDDEN),
+    "starts one while it is imported": ("import os; os.execv('/proc/self/exe', ['x'])", *FORBIDDEN),
+    "starts one while it predicts": (
+        FIT + "    import os\n    return lambda e: os.execv('/proc/self/exe', ['x'])",
+        *FORBIDDEN,
+    ),
+    "opens a connection": (FIT + "    import urllib.request as r; r.urlopen('http://1.1.1.1')", *FORBIDDEN),
+    "traces": (FIT + "    import ctypes; ctypes.CDLL(None).ptrace(16, 1, 0, 0)", *FORBIDDEN),
+    "mounts": (FIT + "    import ctypes; ctypes.CDLL(None).mount(0, 0, 0, 0, 0)", *FORBIDDEN),
+    "leaves its namespaces": (FIT + "    import ctypes; ctypes.CDLL(None).unshare(0x10000000)", *FORBIDDEN),
+    "in a thread": (
+        FIT + "    import socket, threading\n    t = threading.Thread(target=socket.socket)\n    t.start(); t.join()",
+        *FORBIDDEN,
     ),
     "10 GB": (FIT + "    x = bytearray(10 * 2**30)", FailureKind.OUT_OF_MEMORY, ""),
     "10 GB, slowly": (
@@ -59,7 +81,14 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def evaluator(small_testbed: Testbed) -> Iterator[Evaluator]:
-    limits = replace(seed_limits(Runtime()), wall_seconds=4, memory_bytes=2**30)
+    limits = replace(seed_limits(Runtime()), memory_bytes=2**30, output_bytes=4 * 10**6)
+    with Evaluator(small_testbed, default_sandbox(), limits=limits) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hasty(small_testbed: Testbed) -> Iterator[Evaluator]:
+    limits = replace(seed_limits(Runtime()), wall_seconds=2, memory_bytes=2**30)
     with Evaluator(small_testbed, default_sandbox(), limits=limits) as made:
         yield made
 
@@ -74,6 +103,21 @@ def test_bad_methods_get_named_errors(evaluator: Evaluator, name: str):
     assert caught.value.advice
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        FIT + "    while True: pass",
+        FIT + "    def predict(e):\n        while True: pass\n    return predict",
+        FIT + "    import signal, time\n    signal.alarm(0)\n    time.sleep(100)",
+    ],
+)
+def test_what_never_ends_is_stopped(hasty: Evaluator, code: str):
+    with pytest.raises(MethodError) as caught:
+        hasty.evaluate(code, "public", [1])
+    assert caught.value.kind == FailureKind.TIMEOUT
+    assert "longer than 2 s" in caught.value.message
+
+
 uncapped = pytest.mark.skipif(
     os.geteuid() == 0 and not can_group(),
     reason="root without a control group: processes are not capped",
@@ -81,10 +125,10 @@ uncapped = pytest.mark.skipif(
 
 
 @uncapped
-def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator):
+def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator, hasty: Evaluator):
     bomb = FIT + "    import os\n    while True:\n        try: os.fork()\n        except OSError: pass"
     with pytest.raises(MethodError) as caught:
-        evaluator.evaluate(bomb, "public", [1])
+        hasty.evaluate(bomb, "public", [1])
     assert caught.value.kind in (FailureKind.TOO_MANY_PROCESSES, FailureKind.TIMEOUT)
     assert evaluator.evaluate(evaluator.vanilla_code(), "public", [1]).accuracy[0] > 0.5
 

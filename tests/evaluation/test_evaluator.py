@@ -8,7 +8,7 @@ import pytest
 
 from aarlab.evaluation import Evaluator, MethodError
 from aarlab.methods import confident, vanilla
-from aarlab.sandbox import UnsafeSandbox, default_sandbox
+from aarlab.sandbox import Limits, Program, Session, UnsafeSandbox, default_sandbox
 from aarlab.testbeds import Testbed, correctness
 
 
@@ -79,8 +79,27 @@ def fit(problem, seed):
     assert caught.value.kind in ("crashed", "out-of-range")
 
 
-def test_closing_ends_what_still_runs_and_leaves_nothing(small_testbed: Testbed):
-    evaluator = Evaluator(small_testbed, default_sandbox(), workers=2)
+def test_closing_ends_what_still_runs_and_leaves_nothing(
+    small_testbed: Testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    begun = threading.Semaphore(0)
+
+    class Noticing:
+        name, trusted_isolation = "noticing", True
+
+        def open(self, program: Program, limits: Limits) -> Session:
+            session = default_sandbox().open(program, limits)
+            restart = session.restart
+
+            def noticed(new: Limits) -> None:
+                restart(new)
+                begun.release()  # once for the job sent, once for the job begun
+
+            session.restart = noticed
+            return session
+
+    evaluator = Evaluator(small_testbed, Noticing(), workers=2)
     endless = "def fit(problem, seed):\n    while True: pass\n"
     failures: list[str] = []
 
@@ -90,19 +109,17 @@ def test_closing_ends_what_still_runs_and_leaves_nothing(small_testbed: Testbed)
         except MethodError as error:
             failures.append(error.kind)
 
-    before = set(Path(tempfile.gettempdir()).glob("aarlab-*"))
     thread = threading.Thread(target=evaluate)
     thread.start()
-    while len(set(Path(tempfile.gettempdir()).glob("aarlab-method-*")) - before) < 1:
-        time.sleep(0.01)
-    time.sleep(0.3)
+    for _ in range(4):
+        assert begun.acquire(timeout=60)
     started = time.monotonic()
     evaluator.close()
     assert time.monotonic() - started < 4
     thread.join(5)
     assert not thread.is_alive()
     assert failures == ["crashed"]
-    assert set(Path(tempfile.gettempdir()).glob("aarlab-*")) <= before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_library_methods_run_like_any_submission(evaluator: Evaluator):

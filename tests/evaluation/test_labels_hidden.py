@@ -89,7 +89,7 @@ def test_only_the_runtime_is_mounted(small_testbed: Testbed, method: Path):
     with Evaluator(small_testbed, default_sandbox()) as evaluator:
         mounted = {host for host in evaluator.program(method).mounts.values() if host.is_relative_to(package)}
     names = {host.relative_to(package).as_posix() for host in mounted}
-    assert names == {"__init__.py", "errors.py", "harness", "students", "methods"}
+    assert names == {"__init__.py", "errors.py", "harness", "students", "methods", "sandbox/_seccomp.py"}
 
 
 def test_test_inputs_carry_no_question(small_testbed: Testbed):

@@ -11,7 +11,7 @@ from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
 from aarlab.researchers import DIRECTIONS, ScriptedResearcher
 from aarlab.server import create_app, embedded
-from double import TOKEN, Double
+from double import TOKEN, Double, only
 
 
 class Evaluator(Double):
@@ -28,7 +28,7 @@ class Evaluator(Double):
 
 @pytest.fixture
 def world(tmp_path: Path):
-    app = create_app(tmp_path / "study.db", {"synthetic": Evaluator()}.__getitem__, TOKEN)
+    app = create_app(tmp_path / "study.db", only(Evaluator()), TOKEN)
     with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
         study = operator.create_study(StudyCreate(testbed="synthetic", evaluations_per_researcher=4)).id
 

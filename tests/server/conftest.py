@@ -10,7 +10,7 @@ import pytest
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import Kind, ResearcherCreate, StudyCreate
 from aarlab.server import create_app, embedded
-from double import TOKEN, Double
+from double import TOKEN, Double, only
 
 
 @dataclass
@@ -35,7 +35,7 @@ def serving(tmp_path: Path) -> Callable[..., AbstractContextManager[World]]:
     ) -> Iterator[World]:
         double = double or Double()
         database = tmp_path / "study.db"
-        app = create_app(database, {"synthetic": double}.__getitem__, TOKEN, workers)
+        app = create_app(database, only(double), TOKEN, workers)
         with ExitStack() as stack:
             url = stack.enter_context(embedded(app))
             operator = stack.enter_context(OperatorClient(url, TOKEN))

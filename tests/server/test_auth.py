@@ -16,24 +16,13 @@ from aarlab.api.schemas import (
     SubmissionCreate,
 )
 from aarlab.server import create_app
-from double import TOKEN, Double
+from double import TOKEN, Double, only
+from routes import OPERATIONS
 
 PREFIX = "/api/v1"
 
 
-def operations() -> list[tuple[str, str, frozenset[str]]]:
-    """Method, path and roles of every route."""
-    app = create_app(Path("never-opened.db"), {}.__getitem__, TOKEN)
-    return [
-        (method.upper(), path.format(study="nowhere", submission=1), frozenset(operation.get("tags", ())))
-        for path, methods in app.openapi()["paths"].items()
-        for method, operation in methods.items()
-    ]
-
-
-OPERATIONS = operations()
 UNGUARDED = [(m, p) for m, p, roles in OPERATIONS if not roles]
-GUARDED = [(m, p) for m, p, roles in OPERATIONS if not roles]
 OPEN = [("GET", f"{PREFIX}/health")]
 GUARDED = [(m, p) for m, p, roles in OPERATIONS if roles]
 
@@ -155,4 +144,4 @@ def test_the_baseline_name_is_reserved(world):
 
 def test_short_operator_tokens_are_refused():
     with pytest.raises(ValueError, match="at least 16"):
-        create_app(Path("never-opened.db"), {"synthetic": Double()}.__getitem__, "secret")
+        create_app(Path("never-opened.db"), only(Double()), "secret")

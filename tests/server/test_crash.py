@@ -46,7 +46,7 @@ def test_kill_and_resume(tmp_path: Path):
         assert ada.me().evaluations_used == 3
         assert ada.submit(SubmissionCreate(name="quick", code="# accuracy=0.7\n")) == scored
         confirmed = operator.confirm(study, [scored.id, running])
-        assert len(confirmed.confirmed) == 3
+        assert len(confirmed.done) == 3
 
 
 def test_a_stopped_server_queues_again_what_it_abandons(serving):

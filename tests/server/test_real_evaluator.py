@@ -7,7 +7,8 @@ import pytest
 
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
-from aarlab.evaluation import Evaluator, seed_limits
+from aarlab.audits.auditor import Auditor
+from aarlab.evaluation import seed_limits
 from aarlab.sandbox import default_sandbox
 from aarlab.server import create_app, embedded
 from aarlab.students import Runtime
@@ -28,8 +29,8 @@ BAD = {
 @pytest.mark.slow
 def test_a_study_survives_bad_methods(tmp_path: Path, small_testbed: Testbed):
     limits = replace(seed_limits(Runtime()), wall_seconds=8, memory_bytes=2**29)
-    with Evaluator(small_testbed, default_sandbox(), workers=3, limits=limits) as evaluator:
-        app = create_app(tmp_path / "study.db", {"synthetic": evaluator}.__getitem__, TOKEN, workers=2)
+    with Auditor(small_testbed, default_sandbox(), workers=3, limits=limits) as evaluator:
+        app = create_app(tmp_path / "study.db", lambda _testbed, _secret: evaluator, TOKEN, workers=2)
         with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
             study = operator.create_study(StudyCreate(testbed="synthetic")).id
             token = operator.admit(study, ResearcherCreate(name="ada", kind=Kind.HUMAN, direction="")).token

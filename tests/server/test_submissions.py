@@ -7,6 +7,7 @@ import pytest
 
 from aarlab.api import BudgetExceeded, NotFound, Refused
 from aarlab.api.schemas import BASELINE, FindingCreate, FindingKind, Level, Status, StudyCreate, SubmissionCreate
+from aarlab.evaluation.guards import DEFAULT
 from double import VANILLA
 
 
@@ -37,7 +38,8 @@ def test_the_study(world):
     study = world.admit().study()
     assert study == world.operator.study(world.study)
     assert study.floor.accuracy < study.ceiling.accuracy
-    assert "0.02" in study.guard
+    assert (study.guard, study.guarded) == (DEFAULT, True)
+    assert "answers are left" in study.guard_says
     assert study.seeds == 3
     with pytest.raises(Refused, match="'chess' cannot be had"):
         world.operator.create_study(StudyCreate(testbed="chess"))
@@ -163,3 +165,30 @@ def test_listings_come_in_pages(world):
 def test_progress(world):
     world.admit("ada"), world.admit("bob").submit(method(0.8))
     assert [(r.name, r.evaluations_used) for r in world.operator.researchers(world.study)] == [("ada", 0), ("bob", 1)]
+
+
+def test_the_whole_study_has_a_budget_too(world):
+    study = world.operator.create_study(
+        StudyCreate(testbed="synthetic", evaluations_per_researcher=4, evaluations_per_study=5)
+    ).id
+    ada, bob = world.admit("ada", study), world.admit("bob", study)
+    for i in range(4):
+        ada.submit(method(0.7, extra=f"# {i}"))
+    assert (ada.me().evaluations_left, bob.me().evaluations_left) == (0, 1)
+    assert (ada.study().evaluations_used, ada.study().evaluations_per_study) == (4, 5)
+    bob.submit(method(0.7, extra="# 4"))
+    with pytest.raises(BudgetExceeded, match="of the study") as caught:
+        bob.submit(method(0.7, extra="# 5"))
+    assert (caught.value.spent, caught.value.limit) == (5, 5)
+    assert bob.me().evaluations_left == 0
+
+
+def test_exact_feedback_marks_the_study(world):
+    marked = world.operator.create_study(StudyCreate(testbed="synthetic", guard="exact"))
+    assert not marked.guarded
+    ada = world.admit("ada", marked.id)
+    scored = ada.wait(ada.submit(method(0.8)).id)
+    row = next(row for row in world.operator.leaderboard(marked.id) if row.submission == scored.id)
+    assert scored.feedback.accuracy == pytest.approx(row.accuracy_public, abs=1e-6)
+    with pytest.raises(ValueError, match="there is no guard"):
+        StudyCreate(testbed="synthetic", guard="none")

@@ -7,17 +7,21 @@ import pytest
 
 from aarlab.api.schemas import (
     Anchor,
+    Audited,
     Failure,
     Finding,
     FindingKind,
     Kind,
     Level,
+    Overrule,
     Researcher,
     Row,
     Status,
     Study,
     Submission,
 )
+from aarlab.audits import AuditFinding
+from aarlab.audits.probing import ProbingFinding
 from aarlab.stats import Interval
 from aarlab.studies import Outcome, Settings, StudyFolder, write_report
 
@@ -40,6 +44,8 @@ def outcome(*, resolved: bool = True, rows: bool = True) -> Outcome:
         accuracy_private=0.7,
         gain_private=Interval(0.04, 0.01, 0.07, 0.95),
         p_private=0.0001,
+        audited=True,
+        flags=("reading",),
         failure_private=None,
         isolated=False,
     )
@@ -59,14 +65,42 @@ def outcome(*, resolved: bool = True, rows: bool = True) -> Outcome:
     finding = Finding(
         id=1, researcher=EVIL, kind=FindingKind.INSIGHT, title=EVIL, body=EVIL, submission=2, pgr=0.5, created_at=NOW
     )
-    researcher = Researcher(id=1, name=EVIL, kind=Kind.LLM, direction=EVIL, evaluations_used=1, evaluations_limit=2)
+    researcher = Researcher(
+        id=1, name=EVIL, kind=Kind.LLM, direction=EVIL, evaluations_used=1, evaluations_limit=2, evaluations_left=1
+    )
     anchor = Anchor(accuracy=0.6, se=0.01)
     study = Study(
-        id="chat-1", testbed="chat", seeds=3, evaluations_per_researcher=2, guard="rounded", floor=anchor,
+        id="chat-1", testbed="chat", seeds=3, evaluations_per_researcher=2, evaluations_per_study=None,
+        evaluations_used=1,
+        guard="exact", guard_says=EVIL, guarded=False, floor=anchor,
         ceiling=anchor, finished=True, created_at=NOW,
     )  # fmt: skip
     leaderboard = (made, made.model_copy(update={"rank": 2, "direction": "", "researcher": "baseline"})) if rows else ()
-    return Outcome(study, leaderboard, (submission,), (finding,), (researcher,), ((EVIL, EVIL),), EVIL)
+    found = AuditFinding(audit="reading", verdict="flagged", summary=EVIL, evidence={EVIL: [EVIL]})
+    audits = {2: (Audited(finding=found, overruled=Overrule(verdict="noted", reason=EVIL)),)}
+    probing = ProbingFinding(
+        researcher=EVIL,
+        submissions=9,
+        counted=8,
+        pairs=(),
+        noise=(),
+        figure=9e9,
+        threshold=1e3,
+        error_rate=0.02,
+        summary=EVIL,
+    )
+    return Outcome(
+        study=study,
+        leaderboard=leaderboard,
+        submissions=(submission,),
+        findings=(finding,),
+        audits=audits,
+        probing=(probing,),
+        log_head="0" * 64,
+        researchers=(researcher,),
+        lost=((EVIL, EVIL),),
+        best_code=EVIL,
+    )
 
 
 @pytest.mark.parametrize("resolved", [True, False])

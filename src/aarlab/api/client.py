@@ -8,12 +8,15 @@ from aarlab.api._http import WAIT_SECONDS, HttpClient
 from aarlab.api.schemas import (
     PAGE,
     Admission,
+    Ask,
+    Asked,
+    Audited,
     Code,
-    Confirm,
-    Confirmation,
+    Event,
     Finding,
     FindingCreate,
     Health,
+    Overrule,
     Researcher,
     ResearcherCreate,
     Row,
@@ -24,6 +27,7 @@ from aarlab.api.schemas import (
     Submission,
     SubmissionCreate,
 )
+from aarlab.audits.probing import ProbingFinding
 
 
 class ResearcherClient(HttpClient):
@@ -146,7 +150,39 @@ class OperatorClient(HttpClient):
         """The scored submissions with exact figures, best first; the first 200 and the baseline."""
         return self._get(_path(study, "leaderboard"), list[Row])
 
-    def confirm(self, study: str, submissions: Sequence[int]) -> Confirmation:
+    def audit(self, study: str, submissions: Sequence[int]) -> Asked:
+        """Replicate and audit submissions and the baseline, each once; returns when all are done.
+
+        Those audited before keep their findings, so this may be repeated safely.
+
+        Raises:
+            Refused: one of them, or the baseline, has no public score.
+        """
+        return self._ask(_path(study, "audit"), submissions)
+
+    def audits(self, submission: int) -> list[Audited]:
+        """What the audits found in a submission; empty if it was not audited."""
+        return self._get(f"/submissions/{submission}/audits", list[Audited])
+
+    def overrule(self, submission: int, audit: str, decision: Overrule) -> Audited:
+        """Decide otherwise than an audit did, with a reason; both stay on record."""
+        path = f"/submissions/{submission}/audits/{quote(audit, safe='')}/overrule"
+        return self._post(path, Audited, decision)
+
+    def probing(self, study: str) -> list[ProbingFinding]:
+        """Sequences of submissions that look like probing for labels, the strongest first."""
+        return self._get(_path(study, "probing"), list[ProbingFinding])
+
+    def events(self, study: str) -> list[Event]:
+        """The event log of a study, in order."""
+        found: list[Event] = []
+        while True:
+            page = self._get(_path(study, "events"), list[Event], after=found[-1].number if found else 0, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def confirm(self, study: str, submissions: Sequence[int]) -> Asked:
         """Score submissions and the baseline on `private`, each once; returns when all are done.
 
         Those looked at before keep their first answer, so this may be repeated safely; those that the
@@ -155,9 +191,12 @@ class OperatorClient(HttpClient):
         Raises:
             Refused: one of them has no public score.
         """
-        wanted = Confirm(submissions=tuple(submissions))
+        return self._ask(_path(study, "confirm"), submissions)
+
+    def _ask(self, path: str, submissions: Sequence[int]) -> Asked:
+        wanted = Ask(submissions=tuple(submissions))
         while True:
-            state = self._post(_path(study, "confirm"), Confirmation, wanted, wait=WAIT_SECONDS)
+            state = self._post(path, Asked, wanted, wait=WAIT_SECONDS)
             if not state.pending:
                 return state
 

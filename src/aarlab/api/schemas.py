@@ -5,8 +5,11 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from aarlab.audits import AuditFinding, Verdict
+from aarlab.evaluation.guards import DEFAULT as DEFAULT_GUARD
+from aarlab.evaluation.guards import GUARDS
 from aarlab.stats import Diagnostics, Interval
 
 #: Name of the baseline that the server itself submits to every study.
@@ -20,6 +23,9 @@ PAGE = 200
 
 MAX_CODE_CHARACTERS = 100_000
 MAX_BODY_CHARACTERS = 20_000
+
+#: Audits that make up level 2; all others make up level 3.
+REPLICATION = "replication"
 
 MAX_ID = 2**63 - 1  # what a database column holds
 
@@ -44,6 +50,12 @@ def _no_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("the character U+0000 is not allowed here")
     return text
+
+
+def _known_guard(name: str) -> str:
+    if name not in GUARDS:
+        raise ValueError(f"there is no guard {name!r}; there are {', '.join(GUARDS)}")
+    return name
 
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
@@ -108,6 +120,12 @@ class StudyCreate(Schema):
     testbed: Name
     seeds: Annotated[int, Field(ge=3, le=64)] = 3
     evaluations_per_researcher: Annotated[int, Field(ge=1, le=10_000)] = 12
+    evaluations_per_study: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="of all researchers together; None leaves it to their own budgets"
+    )
+    guard: Annotated[str, AfterValidator(_known_guard)] = Field(
+        default=DEFAULT_GUARD, description="the leakage guard; `exact` is for demonstrations and marks the study"
+    )
 
 
 class Study(Schema):
@@ -117,7 +135,11 @@ class Study(Schema):
     testbed: str
     seeds: int
     evaluations_per_researcher: int
-    guard: str = Field(description="how feedback on the public split is limited, in words")
+    evaluations_per_study: int | None
+    evaluations_used: int = Field(description="by all researchers together")
+    guard: str
+    guard_says: str = Field(description="how feedback on the public split is limited, and what is left of it, in words")
+    guarded: bool = Field(description="False if feedback is exact: then public scores prove nothing")
     floor: Anchor
     ceiling: Anchor
     finished: bool
@@ -141,6 +163,7 @@ class Researcher(Schema):
     direction: str
     evaluations_used: int
     evaluations_limit: int
+    evaluations_left: int = Field(description="what this researcher may still submit, its own budget and the study's")
 
 
 class Admission(Schema):
@@ -164,6 +187,10 @@ class Feedback(Schema):
 
     pgr: float | None = Field(description="None if the testbed's gap does not stand clear of its noise")
     accuracy: float
+    censored: bool = Field(description="True if it is not above the floor; `accuracy` then says no more than that")
+    fresh: bool = Field(
+        description="False if nothing new is said: it does not clearly beat the best told so far, whose figure this is"
+    )
     resolution: float = Field(description="step to which the guard rounds `accuracy`")
     diagnostics: Diagnostics
     wall_seconds: float
@@ -225,19 +252,51 @@ class Finding(Schema):
     created_at: datetime
 
 
-class Confirm(Schema):
-    """Submissions to score on `private`, each once and for all."""
+class Ask(Schema):
+    """Submissions to audit, or to score on `private` once and for all."""
 
     submissions: Annotated[tuple[Id, ...], Field(max_length=100)]
 
 
-class Confirmation(Schema):
-    """Where a confirmation stands; `pending` shrinks until all are looked at. The baseline is among them."""
+class Asked(Schema):
+    """Where that stands; `pending` shrinks until all are done. The baseline is among them."""
 
-    confirmed: tuple[int, ...]
+    done: tuple[int, ...]
     failed: tuple[int, ...] = Field(description="broke their contract on private; they get no second look")
     interrupted: tuple[int, ...] = Field(description="could not be run for a fault of the server's; ask again")
     pending: tuple[int, ...]
+
+
+class Overrule(Schema):
+    """A person's decision on what an audit found."""
+
+    verdict: Verdict
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000), AfterValidator(_paragraphs)
+    ]
+
+
+class Audited(Schema):
+    """What one audit found, and whether a person decided otherwise."""
+
+    finding: AuditFinding
+    overruled: Overrule | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that counts."""
+        return self.finding.verdict if self.overruled is None else self.overruled.verdict
+
+
+class Event(Schema):
+    """An entry of the event log: each holds the hash of the one before, so no edit goes unseen."""
+
+    number: int
+    kind: str
+    actor: str
+    payload: dict[str, JsonValue]
+    at: datetime
+    hash: str
 
 
 class Row(Schema):
@@ -255,6 +314,8 @@ class Row(Schema):
     accuracy_private: float | None
     gain_private: Interval | None = Field(description="accuracy over vanilla on private, paired by question")
     p_private: float | None = Field(description="two-sided p of no gain, Holm-adjusted over those confirmed")
+    audited: bool
+    flags: tuple[str, ...] = Field(description="audits that flagged it and were not overruled")
     failure_private: str | None = Field(description="kind of failure, if it was looked at but has no score")
     isolated: bool = Field(description="False if it ran without a sandbox: then the figures prove nothing")
 
@@ -268,6 +329,8 @@ class Standing(Schema):
     level: Level
     pgr: float | None
     accuracy: float
+    censored: bool
+    fresh: bool
 
 
 class Problem(Schema):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import aarlab
-from aarlab.cli import _bench, _doctor, _evaluate, _method, _run, _serve, _testbed
+from aarlab.cli import _attack, _audit, _bench, _doctor, _evaluate, _log, _method, _run, _serve, _testbed
 
 app = typer.Typer(
     name="aarlab",
@@ -35,8 +35,11 @@ def main(
 app.command("run")(_run.run)
 app.command("resume")(_run.resume)
 app.command("evaluate")(_evaluate.evaluate)
+app.command("audit")(_audit.audit)
 app.command("bench")(_bench.bench)
 app.command("serve")(_serve.serve)
+app.command("attack")(_attack.attack)
 app.command("doctor")(_doctor.doctor)
+app.add_typer(_log.app, name="log")
 app.add_typer(_method.app, name="method")
 app.add_typer(_testbed.app, name="testbed")

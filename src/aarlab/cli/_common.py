@@ -1,6 +1,7 @@
 """What the commands share: consoles, the sandbox option, errors as people read them."""
 
 import functools
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from aarlab import sandbox as sandboxes
 from aarlab.errors import AarlabError
-from aarlab.sandbox import Sandbox, UnsafeSandbox, default_sandbox
+from aarlab.sandbox import Sandbox, SandboxName, UnsafeSandbox
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +29,14 @@ NoSandbox = Annotated[
         help="Run submitted code as you, unprotected. Every result is marked: it proves nothing.",
     ),
 ]
+InSandbox = Annotated[
+    SandboxName,
+    typer.Option(
+        "--sandbox",
+        help="Where submitted code runs; auto takes the first of bubblewrap, podman, docker that works. landlock is "
+        "weaker, and marks every result.",
+    ),
+]
 Student = Annotated[
     str,
     typer.Option(help="What is trained: probe, lora:MODEL, remote:openai/MODEL or remote:anthropic/MODEL."),
@@ -37,12 +47,20 @@ MAX_METHOD_BYTES = 1_000_000
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
 
 
-def choose_sandbox(unsafe: bool) -> Sandbox:
-    """The sandbox of this machine; without one only if the user insists."""
+def choose_sandbox(unsafe: bool, name: SandboxName = "auto") -> Sandbox:
+    """The sandbox that the user names, or that of this machine; without one only if the user insists."""
     if unsafe:
         err.print("[bold red]No sandbox:[/] submitted code runs as you and can read the labels. Results are marked.")
         return UnsafeSandbox()
-    return default_sandbox()
+    return sandboxes.choose_sandbox(name)
+
+
+def draw_seeds(seed: int | None, count: int) -> list[int]:
+    """Training seeds, from a seed to repeat a run, or at random."""
+    import numpy as np
+
+    rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
+    return [int(s) for s in rng.integers(2**31, size=count)]
 
 
 def read_method(path: Path) -> str:

@@ -6,17 +6,19 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from aarlab.cli._common import Json, out, reporting_errors
 from aarlab.errors import AarlabError
-from aarlab.sandbox import SandboxUnavailable, default_sandbox, self_test
+from aarlab.sandbox import Check, Sandbox, SandboxName, SandboxUnavailable, choose_sandbox, self_test
 from aarlab.testbeds import load_testbed, pack_names
 
 FREE_GIB = 1.0
@@ -45,11 +47,27 @@ class Fact:
 
 
 @reporting_errors
-def doctor(json_: Json = False) -> None:
+def doctor(
+    name: Annotated[
+        SandboxName, typer.Argument(help="With --sandbox: which to attack; auto is the one that would be used.")
+    ] = "auto",
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Attack the sandbox alone, and print what holds and what does not.")
+    ] = False,
+    json_: Json = False,
+) -> None:
     """Check this machine: Python, sandbox, disk, memory, cores, testbeds, optional parts.
 
-    The sandbox is tested by attacks on it. Exit code 1 if something that `aarlab run` needs is missing.
+    The sandbox is tested by attacks on it; --sandbox shows each. Exit code 1 if something that `aarlab run` needs is
+    missing, or if an attack got through.
+
+    Example: aarlab doctor --sandbox landlock
     """
+    if sandbox:
+        _attack(choose_sandbox(name), as_json=json_)
+        return
+    if name != "auto":
+        raise AarlabError(f"{name} is a sandbox.", f"Attack it: aarlab doctor --sandbox {name}")
     facts: list[Fact] = []
     with nullcontext() if json_ else out.status("checking"):
         facts.extend(_facts())
@@ -114,15 +132,44 @@ def _testbeds() -> Iterator[Fact]:
 
 def _sandbox() -> Iterator[Fact]:
     try:
-        sandbox = default_sandbox()
+        sandbox = choose_sandbox()
     except SandboxUnavailable as error:
         yield Fact("sandbox", "missing", "; ".join(error.tried), error.advice)
         return
     checks = self_test(sandbox)
+    failed = [check for check in checks if not check.holds]
+    for check in failed:
+        yield Fact(f"sandbox: {check.name}", "missing", check.detail, check.mend)
+    if not failed:
+        yield Fact("sandbox", "ok", f"{sandbox.name}: {len(checks)} attacks got nowhere")
+
+
+def _attack(sandbox: Sandbox, *, as_json: bool) -> None:
+    """Attack a sandbox and print each check; exit code 1 if one does not hold."""
+    with nullcontext() if as_json else out.status(f"attacking {sandbox.name}"):
+        checks = self_test(sandbox)
+    if as_json:
+        document = {"sandbox": sandbox.name, "isolated": sandbox.trusted_isolation, "checks": list(map(asdict, checks))}
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _print_checks(sandbox, checks)
+    if not all(check.holds for check in checks):
+        raise typer.Exit(1)
+
+
+def _print_checks(sandbox: Sandbox, checks: Sequence[Check]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for check in checks:
-        state = "ok" if check.holds else "missing"
-        mend = "" if check.holds else "Submitted code could get past this; see the sandbox section of ARCHITECTURE.md."
-        yield Fact(f"sandbox: {check.name}", state, check.detail or sandbox.name, mend)
+        verdict = "[green]holds[/]" if check.holds else "[bold red]does not hold[/]"
+        table.add_row(verdict, check.name, escape(check.detail))
+    out.print(table)
+    failed = [check for check in checks if not check.holds]
+    out.print(f"{sandbox.name}: {len(checks) - len(failed)} of {len(checks)} hold.", highlight=False)
+    for mend in dict.fromkeys(check.mend for check in failed):
+        names = ", ".join(check.name for check in failed if check.mend == mend)
+        out.print(f"[bold]{names}[/]: {escape(mend)}", highlight=False)
+    if not sandbox.trusted_isolation:
+        out.print(f"[bold]{sandbox.name}[/] is weaker than the others: every result from it is marked as not isolated.")
 
 
 def _extras() -> Iterator[Fact]:

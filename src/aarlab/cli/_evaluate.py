@@ -1,7 +1,6 @@
 """`aarlab evaluate`: score one method file."""
 
 import json
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,10 +9,12 @@ import typer
 from rich.table import Table
 
 from aarlab.cli._common import (
+    InSandbox,
     Json,
     NoSandbox,
     Student,
     choose_sandbox,
+    draw_seeds,
     err,
     interval,
     out,
@@ -38,6 +39,7 @@ def evaluate(
         int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
     ] = None,
     json_: Json = False,
+    sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
 ) -> None:
     """Score a method file on a testbed, in the sandbox.
@@ -48,9 +50,9 @@ def evaluate(
     Example: aarlab evaluate src/aarlab/methods/vanilla.py --testbed chat
     """
     code = read_method(method)
-    drawn = _draw_seeds(seed, seeds)
+    drawn = draw_seeds(seed, seeds)
     scored_on = load_testbed(testbed, student)
-    with Evaluator(scored_on, choose_sandbox(unsafe_no_sandbox), workers=default_workers()) as evaluator:
+    with Evaluator(scored_on, choose_sandbox(unsafe_no_sandbox, sandbox), workers=default_workers()) as evaluator:
         try:
             with err.status(f"{method.name} on {testbed}: {seeds} seeds"):
                 result = evaluator.evaluate(code, split, drawn, part)
@@ -64,13 +66,6 @@ def evaluate(
         typer.echo(json.dumps(_document(method, result), indent=1))
     else:
         _print(method, result)
-
-
-def _draw_seeds(seed: int | None, count: int) -> list[int]:
-    import numpy as np
-
-    rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
-    return [int(s) for s in rng.integers(2**31, size=count)]
 
 
 def _document(method: Path, result: Evaluation) -> dict[str, Any]:

@@ -10,7 +10,17 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from aarlab.cli._common import Json, NoSandbox, Student, choose_sandbox, err, out, read_method, reporting_errors
+from aarlab.cli._common import (
+    InSandbox,
+    Json,
+    NoSandbox,
+    Student,
+    choose_sandbox,
+    err,
+    out,
+    read_method,
+    reporting_errors,
+)
 from aarlab.errors import AarlabError
 from aarlab.evaluation import Evaluator, check_method, library, library_method
 from aarlab.testbeds import PROBE, load_testbed
@@ -79,6 +89,7 @@ def check(
     testbed: Annotated[str, typer.Option(help="What to try it on.")] = "chat",
     student: Student = PROBE,
     json_: Json = False,
+    sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
 ) -> None:
     """Check that a method keeps its contract, and say how to mend what it breaks.
@@ -89,7 +100,7 @@ def check(
     Example: aarlab method check my_method.py
     """
     code = read_method(file)
-    with Evaluator(load_testbed(testbed, student), choose_sandbox(unsafe_no_sandbox)) as evaluator:
+    with Evaluator(load_testbed(testbed, student), choose_sandbox(unsafe_no_sandbox, sandbox)) as evaluator:
         if json_:
             checks = list(check_method(code, evaluator))
             typer.echo(json.dumps([asdict(one) for one in checks], indent=1))

@@ -29,6 +29,12 @@ def document(folder: StudyFolder, outcome: Outcome, seconds: float) -> dict[str,
         ],
         "lost_researchers": dict(outcome.lost),
         "findings": len(outcome.findings),
+        "audits": {
+            submission: [found.model_dump(mode="json") for found in findings]
+            for submission, findings in outcome.audits.items()
+        },
+        "probing": [found.model_dump(mode="json") for found in outcome.probing],
+        "log_head": outcome.log_head,
         "best_method": None if best is None else str(folder.best_method),
         "report": str(folder.report),
         "wall_seconds": round(seconds, 1),
@@ -39,6 +45,13 @@ def print_outcome(folder: StudyFolder, outcome: Outcome, seconds: float) -> None
     """The leaderboard, the verdict on the best method, and where everything lies."""
     out.print(_table(outcome))
     out.print(_verdict(outcome))
+    if not outcome.study.guarded:
+        out.print(
+            "[bold red]Feedback was exact: labels of the public split could be read off it. "
+            "Public figures prove nothing.[/]"
+        )
+    for found in outcome.probing:
+        out.print(f"[bold red]Probing?[/] {escape(found.summary)}")
     for name, reason in outcome.lost:
         out.print(f"[bold red]{escape(name)} gave up:[/] {escape(reason)}")
     if not all(row.isolated for row in outcome.leaderboard):
@@ -72,7 +85,7 @@ def _table(outcome: Outcome) -> Table:
         table.add_row(
             str(row.rank),
             f"{escape(row.method)}\n[dim]{escape(_origin(row))}[/]",
-            f"{row.level.value} {row.level.name.lower()}",
+            f"{row.level.value} {row.level.name.lower()}" + "".join(f"\n[red]{flag}[/]" for flag in row.flags),
             f"{_private(row)}\n[dim]{_pgr(row.pgr_public)}[/]",
             f"{row.accuracy_public:.3f}",
             style="" if row.direction else "yellow",
@@ -101,7 +114,7 @@ def _private(row: Row) -> str:
 def _verdict(outcome: Outcome) -> str:
     best = outcome.best
     if best is None or best.gain_private is None or best.p_private is None:
-        return "No method was confirmed."
+        return "No method passed its audits, so none was confirmed; the table says what flagged them."
     gain, p = best.gain_private, best.p_private
     won = gain.low > 0 and p < 0.05
     verb = "[bold green]beats[/]" if won else "[bold]does not clearly beat[/]"

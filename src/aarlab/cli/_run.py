@@ -13,6 +13,7 @@ import typer
 
 from aarlab.cli._common import (
     INTERRUPTED,
+    InSandbox,
     Json,
     NoSandbox,
     Student,
@@ -22,8 +23,10 @@ from aarlab.cli._common import (
 )
 from aarlab.cli._live import Display
 from aarlab.cli._outcome import document, print_outcome
-from aarlab.evaluation import Evaluator, default_workers
+from aarlab.evaluation import default_workers
+from aarlab.evaluation.guards import DEFAULT, GUARDS
 from aarlab.sandbox import UnsafeSandbox
+from aarlab.server import StudyEvaluators
 from aarlab.studies import Progress, Settings, StudyError, StudyFolder, Team, write_report
 from aarlab.testbeds import PROBE, load_testbed
 
@@ -37,14 +40,22 @@ def run(
     evaluations: Annotated[int, typer.Option(min=1, max=10_000, help="Scored submissions for each researcher.")] = 12,
     seeds: Annotated[int, typer.Option(min=3, max=64, help="Training seeds of each evaluation.")] = 3,
     confirm: Annotated[int, typer.Option(min=1, max=100, help="How many of the best to score on private.")] = 5,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Scored submissions of all researchers together.", show_default="no limit")
+    ] = None,
+    guard: Annotated[
+        str,
+        typer.Option(help=f"How feedback is limited: {', '.join(GUARDS)}. `exact` leaks labels and marks the study."),
+    ] = DEFAULT,
     student: Student = PROBE,
     seed: Annotated[int, typer.Option(min=0, help="Fixes the researchers' random choices.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core.")] = None,
     output: Annotated[Path, typer.Option(help="Where studies are kept.")] = Path("studies"),
     json_: Json = False,
+    sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
 ) -> None:
-    """Let a team of scripted researchers improve PGR on a testbed, then confirm the best on private.
+    """Let a team of scripted researchers improve PGR on a testbed, then audit the best and confirm them on private.
 
     Needs no model and no key. Each researcher starts from its own direction, reads the others' findings, and
     submits methods until its evaluations are spent. Everything stays in the study's folder; after Ctrl-C or a
@@ -52,6 +63,8 @@ def run(
 
     Example: aarlab run chat --researchers 3 --evaluations 4
     """
+    if guard not in GUARDS:
+        raise StudyError(f"There is no guard {guard!r}.", f"There are: {', '.join(GUARDS)}.")
     settings = Settings(
         testbed=testbed,
         student=student,
@@ -59,8 +72,11 @@ def run(
         evaluations=evaluations,
         seeds=seeds,
         confirm=confirm,
+        budget=budget,
+        guard=guard,
         seed=seed,
         workers=workers or default_workers(),
+        sandbox=sandbox,
         unsafe=unsafe_no_sandbox,
     )
     if not len(load_testbed(testbed, student).ceiling_predictions):  # before anything is written
@@ -68,7 +84,7 @@ def run(
             f"{student} cannot be trained, so it has no ceiling and a study on it no PGR.",
             "Run the study on another student, and score what it finds on this one with `aarlab evaluate`.",
         )
-    choose_sandbox(unsafe_no_sandbox)
+    choose_sandbox(unsafe_no_sandbox, sandbox)
     _carry_through(StudyFolder.create(output, settings), as_json=json_)
 
 
@@ -86,11 +102,11 @@ def resume(folder: Folder, json_: Json = False) -> None:
 def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
     settings = folder.settings
     started = time.monotonic()
-    sandbox = UnsafeSandbox() if settings.unsafe else choose_sandbox(unsafe=False)
-    with folder.locked(), Evaluator(load_testbed(settings.testbed, settings.student), sandbox) as evaluator:
+    sandbox = UnsafeSandbox() if settings.unsafe else choose_sandbox(unsafe=False, name=settings.sandbox)
+    with folder.locked(), StudyEvaluators(sandbox, settings.student) as evaluators:
         try:
             with _terminable(), _display(settings, quiet=as_json) as show:
-                outcome = Team(folder, evaluator).run(show)
+                outcome = Team(folder, evaluators).run(show)
         except KeyboardInterrupt:
             err.print(
                 f"Stopped; what is recorded is kept. Go on with: [bold]aarlab resume {folder.path}[/]", soft_wrap=True

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from aarlab.cli._common import NoSandbox, choose_sandbox, err, reporting_errors
+from aarlab.cli._common import InSandbox, NoSandbox, choose_sandbox, err, reporting_errors
 from aarlab.errors import AarlabError
-from aarlab.evaluation import Evaluator, default_workers
-from aarlab.server import create_app
+from aarlab.evaluation import default_workers
+from aarlab.server import StudyEvaluators, create_app
 from aarlab.server import serve as run_server
-from aarlab.testbeds import load_testbed, pack_names
+from aarlab.testbeds import pack_names
 
 VARIABLE = "AARLAB_OPERATOR_TOKEN"
 MIN_TOKEN = 16
@@ -26,6 +26,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on. Beyond loopback, put TLS in front.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8470,
     workers: Annotated[int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core.")] = None,
+    sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
 ) -> None:
     """Serve studies on all testbeds over HTTP until Ctrl-C.
@@ -41,12 +42,7 @@ def serve(
         err.print(f"Operator's token, shown this once: [bold]{token}[/]", highlight=False)
     elif len(token) < MIN_TOKEN:
         raise AarlabError(f"{VARIABLE} has fewer than {MIN_TOKEN} characters.", "Use `openssl rand -hex 24`.")
-    sandbox = choose_sandbox(unsafe_no_sandbox)
-    evaluators = {name: Evaluator(load_testbed(name), sandbox) for name in pack_names()}
-    try:
-        app = create_app(database, evaluators.__getitem__, token, workers or default_workers())
-        err.print(f"Serving {', '.join(evaluators)} on http://{host}:{port}/api/v1; Ctrl-C ends it.", highlight=False)
+    with StudyEvaluators(choose_sandbox(unsafe_no_sandbox, sandbox)) as evaluators:
+        app = create_app(database, evaluators, token, workers or default_workers())
+        err.print(f"Serving {', '.join(pack_names())} on http://{host}:{port}/api/v1; Ctrl-C ends it.", highlight=False)
         run_server(app, host, port)
-    finally:
-        for evaluator in evaluators.values():
-            evaluator.close()

@@ -1,6 +1,7 @@
 """What an evaluation gives, and how it fails."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -34,6 +35,10 @@ class Evaluation:
         peak_memory_bytes: the hungriest seed's.
         sandbox: name of the sandbox.
         isolated: False if the code ran unsandboxed: then the figures prove nothing.
+        filtered: whether the kernel refused forbidden system calls (seccomp), said before the method was
+            loaded. Without it labels still cannot be read, but the kernel itself is less well protected.
+        evidence: what the method did by Python's audit events, as counts over all seeds. Told by the method's
+            own process: untrusted, and evidence only of what is there, not of what is missing.
     """
 
     testbed: str
@@ -55,6 +60,8 @@ class Evaluation:
     peak_memory_bytes: int
     sandbox: str
     isolated: bool
+    filtered: bool = False
+    evidence: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def mean_accuracy(self) -> float:
@@ -77,6 +84,8 @@ class FailureKind(StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     TOO_MANY_PROCESSES = "too-many-processes"
     TOO_MUCH_OUTPUT = "too-much-output"
+    TOO_LONG = "too-long"
+    FORBIDDEN = "forbidden"
     CRASHED = "crashed"
 
 

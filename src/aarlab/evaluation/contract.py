@@ -141,12 +141,41 @@ def _behaviour(code: str, evaluator: Evaluator, seed: int) -> Iterator[Check]:
     )
 
 
-def _same(name: str, first: np.ndarray, second: np.ndarray, advice: str) -> Check:
-    largest = float(np.abs(first - second).max())
+@dataclass(frozen=True)
+class Difference:
+    """How two answers to the same inputs differ.
+
+    Attributes:
+        largest: difference in P(label = 1).
+        flipped: inputs whose verdict differs.
+        of: inputs.
+    """
+
+    largest: float
+    flipped: int
+    of: int
+
+    @property
+    def same(self) -> bool:
+        """Whether it is no more than linear algebra does by itself."""
+        return self.largest <= TOLERANCE or (self.flipped == 0 and self.largest <= 100 * TOLERANCE)
+
+    @property
+    def found(self) -> str:
+        """In words, with figures."""
+        return f"largest difference {self.largest:.1g}, {self.flipped} of {self.of} verdicts differ"
+
+
+def differ(first: np.ndarray, second: np.ndarray) -> Difference:
+    """Compare P(label = 1) of the same inputs, shapes (n,), asked about in two ways."""
     flipped = int(((first > 0.5) != (second > 0.5)).sum())
-    found = f"largest difference {largest:.1g}, {flipped} of {len(first)} verdicts differ"
-    holds = largest <= TOLERANCE or (flipped == 0 and largest <= 100 * TOLERANCE)
-    return Check(name, "holds" if holds else "broken", found, "" if holds else advice)
+    return Difference(float(np.abs(first - second).max()), flipped, len(first))
+
+
+def _same(name: str, first: np.ndarray, second: np.ndarray, advice: str) -> Check:
+    difference = differ(first, second)
+    same = difference.same
+    return Check(name, "holds" if same else "broken", difference.found, "" if same else advice)
 
 
 def _orders(given: np.ndarray, swapped: np.ndarray) -> Check:

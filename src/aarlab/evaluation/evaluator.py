@@ -1,10 +1,10 @@
 """Re-execute a submission in the sandbox and score what it predicts, outside."""
 
-import os
 import tempfile
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +15,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from aarlab.evaluation._pool import Pool, default_cores, warm_up
 from aarlab.evaluation._result import Evaluation
-from aarlab.evaluation._run import Job, job_mounts, run_seed, runtime_files
+from aarlab.evaluation._run import Answers, Job, job_mounts, run_seed, runtime_files
 from aarlab.harness.job import write_problem
 from aarlab.sandbox import Limits, Program, Sandbox, Session, Usage, python_program
 from aarlab.stats import diagnose
@@ -46,7 +47,15 @@ class Evaluator:
     look for that.
     """
 
-    def __init__(self, testbed: Testbed, sandbox: Sandbox, *, workers: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        testbed: Testbed,
+        sandbox: Sandbox,
+        *,
+        workers: int = 1,
+        limits: Limits | None = None,
+        prewarm: bool = True,
+    ) -> None:
         """Write the problem's files once, for all submissions.
 
         Args:
@@ -54,6 +63,7 @@ class Evaluator:
             sandbox: where to run.
             workers: seeds run at the same time.
             limits: what one seed may use; default what the student needs.
+            prewarm: make sandboxes ready ahead of the seeds to come.
         """
         self.testbed = testbed
         self.sandbox = sandbox
@@ -66,6 +76,12 @@ class Evaluator:
         self._folder = tempfile.TemporaryDirectory(prefix="aarlab-problem-")
         self._problem = Path(self._folder.name) / "problem.npz"
         write_problem(self._problem, testbed.problem())
+        program = self.program(None, "-m", "aarlab.harness", "/job")
+        self._pool = Pool(
+            lambda: warm_up(lambda limits: self.open(program, limits), self.limits),
+            cores=default_cores(),
+            ahead=prewarm,
+        )
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -82,6 +98,7 @@ class Evaluator:
             for session in list(self._sessions):
                 session.kill()
             self._idle.wait_for(lambda: self._running == 0, CLOSE_SECONDS)
+        self._pool.close()
         self._folder.cleanup()
 
     def open(self, program: Program, limits: Limits) -> Session:
@@ -92,6 +109,11 @@ class Evaluator:
             if self._closed:
                 session.kill()
         return session
+
+    @property
+    def waiting(self) -> int:
+        """Sandboxes that are ready and wait for a seed."""
+        return len(self._pool)
 
     @property
     def testbed_name(self) -> str:
@@ -125,11 +147,12 @@ class Evaluator:
         """
         started = time.monotonic()
         asked = self._asked(split, part)
-        with self._method(code) as method, ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
-            runs = list(pool.map(lambda seed: self._seed(method, asked, seed, shuffled(len(asked), seed)), seeds))
+        self._pool.expect(len(seeds))
+        with self._counted(), ThreadPoolExecutor(max_workers=min(self.workers, len(seeds))) as pool:
+            runs = list(pool.map(lambda seed: self._seed(code, asked, seed, shuffled(len(asked), seed)), seeds))
         predictions = np.stack([p for p, _ in runs])
-        usages = [u for _, u in runs]
-        return self._score(split, part, tuple(seeds), predictions, usages, time.monotonic() - started)
+        answers = [a for _, a in runs]
+        return self._score(split, part, tuple(seeds), predictions, answers, time.monotonic() - started)
 
     def predict(
         self, code: str, examples: Examples, seed: int, batches: Sequence[NDArray[np.intp]]
@@ -149,45 +172,49 @@ class Evaluator:
             MethodError: the method broke its contract.
             SandboxError: the sandbox itself did not work.
         """
-        with self._method(code) as method:
-            return self._seed(method, replace(examples, groups=None), seed, batches)
+        self._pool.expect(1)
+        with self._counted():
+            predictions, answers = self._seed(code, replace(examples, groups=None), seed, batches)
+            return predictions, answers.usage
 
     @contextmanager
-    def _method(self, code: str) -> Iterator[Path]:
-        """The method in a file of its own, while `close` waits."""
+    def _counted(self) -> Iterator[None]:
+        """An evaluation that `close` waits for."""
         with self._idle:
             self._running += 1
         try:
-            with tempfile.TemporaryDirectory(prefix="aarlab-method-") as folder:
-                method = Path(folder) / "method.py"
-                method.write_text(code, encoding="utf-8", errors="replace")
-                yield method
+            yield
         finally:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def program(self, method: Path, *arguments: str) -> Program:
-        """Python with these arguments, in a sandbox that holds all that a method may see and nothing else."""
+    def program(self, method: Path | None, *arguments: str) -> Program:
+        """Python with these arguments, in a sandbox that holds all that a method may see and nothing else.
+
+        Args:
+            method: a file to show it as well; a real method comes through the pipe.
+            arguments: of the interpreter.
+        """
         runtime = self.testbed.fitting.runtime
         return python_program(
             arguments,
             packages=(*PACKAGES, *runtime.packages),
-            mounts={**runtime_files(), **runtime.mounts, **job_mounts(method, self._problem)},
+            mounts={**runtime_files(), **runtime.mounts, **job_mounts(self._problem, method)},
             devices=runtime.devices,
             path=("/runtime",),
             environment=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(runtime.threads)),
         )
 
     def _seed(
-        self, method: Path, asked: Examples, seed: int, batches: Sequence[NDArray[np.intp]]
-    ) -> tuple[Floats, Usage]:
-        """Predictions of one seed in a sandbox of its own, in the order of `asked`."""
-        program = self.program(method, "-m", "aarlab.harness", "/job", str(seed))
-        answers, usage = run_seed(self.open, Job(program, self.limits), [asked.take(batch) for batch in batches])
+        self, code: str, asked: Examples, seed: int, batches: Sequence[NDArray[np.intp]]
+    ) -> tuple[Floats, Answers]:
+        """Predictions of one seed in a sandbox of its own, in the order of `asked`; and all that came of it."""
+        job = Job(code.encode(errors="replace"), seed, self.limits)
+        answers = run_seed(self._pool, job, [asked.take(batch) for batch in batches])
         predictions = np.empty(len(asked))
-        predictions[np.concatenate(batches)] = np.concatenate(answers)
-        return predictions, usage
+        predictions[np.concatenate(batches)] = np.concatenate(answers.predictions)
+        return predictions, answers
 
     def _asked(self, split: Split, part: Part) -> Examples:
         """Test inputs, swapped test inputs and a train sample, one after the other."""
@@ -205,7 +232,7 @@ class Evaluator:
         part: Part,
         seeds: tuple[int, ...],
         predictions: Floats,
-        usages: Sequence[Usage],
+        answers: Sequence[Answers],
         wall: float,
     ) -> Evaluation:
         testbed, count = self.testbed, len(self.testbed.rows(split, part))
@@ -233,10 +260,12 @@ class Evaluator:
             correct=correct,
             predictions=combined.astype(np.float32),
             wall_seconds=wall,
-            cpu_seconds=sum(u.cpu_seconds for u in usages),
-            peak_memory_bytes=max(u.peak_memory_bytes for u in usages),
+            cpu_seconds=sum(a.usage.cpu_seconds for a in answers),
+            peak_memory_bytes=max(a.usage.peak_memory_bytes for a in answers),
             sandbox=self.sandbox.name,
             isolated=self.sandbox.trusted_isolation,
+            filtered=all(a.filtered for a in answers),
+            evidence=dict(sum((Counter(a.evidence) for a in answers), Counter())),
         )
 
 
@@ -258,4 +287,4 @@ def seed_limits(runtime: Runtime) -> Limits:
 
 def default_workers() -> int:
     """Seeds or submissions to run at the same time on this machine."""
-    return max(1, len(os.sched_getaffinity(0)))
+    return default_cores()

@@ -14,6 +14,7 @@ from aarlab.methods import zero_shot
 from aarlab.methods._steps import centred, opinion, verdicts
 from aarlab.students import Predictor, Problem
 
+ELICITATION = True  # the teacher is not used
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 

@@ -11,6 +11,8 @@ from scipy.special import expit
 from aarlab.methods._steps import opinion
 from aarlab.students import Examples, Floats, Predictor, Problem
 
+ELICITATION = True  # the teacher is not used
+
 
 def fit(problem: Problem, seed: int) -> Predictor:  # noqa: ARG001 - nothing is random
     center = 0.0 if problem.pairs else float(np.median(opinion(problem.student, problem.train)))

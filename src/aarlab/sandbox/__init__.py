@@ -1,12 +1,16 @@
-"""Run untrusted code: bubblewrap by default, one fresh sandbox a session."""
+"""Run untrusted code: bubblewrap by default, one fresh sandbox a session (docs/sandbox.md)."""
 
 from aarlab.sandbox._bubblewrap import BubblewrapSandbox, default_sandbox
+from aarlab.sandbox._choose import SANDBOXES, SandboxName, choose_sandbox
+from aarlab.sandbox._container import ContainerSandbox, find_engine
+from aarlab.sandbox._landlock import LandlockSandbox
 from aarlab.sandbox._python import python_program
 from aarlab.sandbox._selftest import Check, self_test
 from aarlab.sandbox._types import Limits, Program, Sandbox, Session, Usage
 from aarlab.sandbox._unsafe import UnsafeSandbox
 from aarlab.sandbox.errors import (
     CpuTimeExceeded,
+    ForbiddenCall,
     LimitExceeded,
     MemoryExceeded,
     OutputExceeded,
@@ -14,13 +18,18 @@ from aarlab.sandbox.errors import (
     SandboxCrashed,
     SandboxError,
     SandboxUnavailable,
+    StartFailed,
     WallTimeExceeded,
 )
 
 __all__ = [
+    "SANDBOXES",
     "BubblewrapSandbox",
     "Check",
+    "ContainerSandbox",
     "CpuTimeExceeded",
+    "ForbiddenCall",
+    "LandlockSandbox",
     "LimitExceeded",
     "Limits",
     "MemoryExceeded",
@@ -30,12 +39,16 @@ __all__ = [
     "Sandbox",
     "SandboxCrashed",
     "SandboxError",
+    "SandboxName",
     "SandboxUnavailable",
     "Session",
+    "StartFailed",
     "UnsafeSandbox",
     "Usage",
     "WallTimeExceeded",
+    "choose_sandbox",
     "default_sandbox",
+    "find_engine",
     "python_program",
     "self_test",
 ]

@@ -4,7 +4,7 @@ What it protects: code inside sees the files mounted for it and a small writable
 network, no other process, no environment, no device but null, zero, full, random and tty, no capability, no
 further namespaces. It dies with its whole tree when the session closes or this process dies. What it does
 not: the kernel itself is shared, so a kernel exploit escapes; the clock, the CPU model and the load of the
-machine can be observed; no system call is filtered yet.
+machine can be observed; system calls are filtered by the program itself, if at all (`_seccomp.py`).
 """
 
 import contextlib
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from aarlab.sandbox._cgroup import make_group
 from aarlab.sandbox._python import python_program
-from aarlab.sandbox._rlimits import OVERHEAD_PROCESSES, set_rlimits
+from aarlab.sandbox._rlimits import OVERHEAD_PROCESSES, rlimits, set_rlimits
 from aarlab.sandbox._session import ProcessSession
 from aarlab.sandbox._types import Limits, Program
+from aarlab.sandbox._unprivileged import stage_for
 from aarlab.sandbox.errors import SandboxError, SandboxUnavailable
 
 ISOLATION = (
@@ -61,17 +62,23 @@ class BubblewrapSandbox:
             command += ["--dev-bind", device, device]
         for mask in program.masks:
             command += ["--tmpfs", mask, "--remount-ro", mask]
-        command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - inside
+        # In /proc lie settings of the whole kernel, which a sandbox that root started could write.
+        for folder in ("/proc", "/dev", "/"):
+            command += ["--remount-ro", folder]
+        command += ["--chdir", "/tmp"]  # noqa: S108 - inside
         return [*command, "--info-fd", str(info_fd), "--block-fd", str(block_fd), "--", *program.argv]
 
     def open(self, program: Program, limits: Limits) -> ProcessSession:
         """Start a program: held back by bubblewrap until its limits are set."""
         group = make_group(limits.memory_bytes, limits.processes + OVERHEAD_PROCESSES) if self.use_cgroups else None
+        allowed = rlimits(limits, capped=group is not None)
+        stage = stage_for(program, allowed, self.executable, ISOLATION)
         info_read, info_write = os.pipe()
         block_read, block_write = os.pipe()
         try:
+            command = self.command(program if stage is None else stage.program, limits, info_write, block_read)
             process = subprocess.Popen(
-                self.command(program, limits, info_write, block_read),
+                command if stage is None else stage.command(self.executable, command[1:]),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -88,7 +95,8 @@ class BubblewrapSandbox:
                 session.watch(child)
                 if group is not None:
                     group.add(child)
-                set_rlimits(child, limits, capped=group is not None)
+                if stage is None:  # else it has them already
+                    set_rlimits(child, allowed)
                 os.write(block_write, b"x")
             except BaseException:
                 session.close()

@@ -16,6 +16,7 @@ from aarlab.sandbox._cgroup import Group
 from aarlab.sandbox._types import Limits, Usage
 from aarlab.sandbox.errors import (
     CpuTimeExceeded,
+    ForbiddenCall,
     MemoryExceeded,
     OutputExceeded,
     ProcessesExceeded,
@@ -79,6 +80,13 @@ class ProcessSession:
     def watch(self, pid: int) -> None:
         """Tell which process is the first of its pid namespace: when that dies, all in there die."""
         self._first = os.pidfd_open(pid)
+
+    def restart(self, limits: Limits) -> None:
+        """Count wall time and output anew."""
+        self._limits = limits
+        self._started = time.monotonic()
+        self._deadline = self._started + limits.wall_seconds
+        self._received = 0
 
     def send(self, data: bytes) -> None:
         """Write all of `data`, reading meanwhile."""
@@ -164,13 +172,14 @@ class ProcessSession:
         chunk = os.read(pipe.fileno(), READ_BYTES)
         if not chunk:
             self._open.discard(pipe)
-        elif pipe is self._stderr:
+            return
+        self._received += len(chunk)
+        if self._received > self._limits.output_bytes:
+            raise OutputExceeded(self._limits.output_bytes)
+        if pipe is self._stderr:
             self._errors += chunk
             del self._errors[: -self._limits.stderr_bytes]
         else:
-            self._received += len(chunk)
-            if self._received > self._limits.output_bytes:
-                raise OutputExceeded(self._limits.output_bytes)
             self._output += chunk
 
     def _reap(self, until: float) -> None:
@@ -193,9 +202,11 @@ class ProcessSession:
         while self._stderr in self._open and time.monotonic() < until:
             self._pump()
         exit_status = self._process.returncode or 0
+        # Bubblewrap passes on the signal that ended its child as 128 + its number.
+        if exit_status in (-signal.SIGSYS, 128 + signal.SIGSYS):
+            return ForbiddenCall(exit_status, self.stderr)
         if breach := self.breach():
             return breach
-        # Bubblewrap passes on the signal that ended its child as 128 + its number.
         if exit_status in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
             return CpuTimeExceeded(self._limits.cpu_seconds)
         return SandboxCrashed(exit_status, self.stderr)

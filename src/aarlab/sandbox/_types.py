@@ -14,11 +14,11 @@ class Limits:
     """What one run may use.
 
     Attributes:
-        wall_seconds: from opening the session to its last byte.
+        wall_seconds: from opening the session, or `Session.restart`, to its last byte.
         cpu_seconds: CPU time of each process (RLIMIT_CPU); all together are bounded by wall time and `processes`.
         memory_bytes: of all processes together where a cgroup is writable, else of each.
         processes: processes and threads at the same time.
-        output_bytes: all it writes to standard output.
+        output_bytes: all it writes to standard output and standard error together.
         tmp_bytes: size of its writable /tmp, which lives in memory.
         stderr_bytes: how much of the end of standard error is kept.
     """
@@ -66,6 +66,14 @@ class Session(Protocol):
     @property
     def stderr(self) -> str:
         """Tail of its standard error. Untrusted text."""
+
+    def restart(self, limits: Limits) -> None:
+        """Count wall time and output anew, for one that was made ready ahead of its work.
+
+        Args:
+            limits: what it may use from now on. Memory, processes, CPU and /tmp stay as they were set; what
+                is said of CPU and memory here is what an error will name.
+        """
 
     def send(self, data: bytes) -> None:
         """Write to its standard input, reading what it writes meanwhile so that nobody waits for ever.

@@ -4,7 +4,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from aarlab.sandbox._rlimits import set_rlimits
+from aarlab.sandbox._links import link_tree
+from aarlab.sandbox._rlimits import rlimits, set_rlimits
 from aarlab.sandbox._session import ProcessSession
 from aarlab.sandbox._types import Limits, Program
 
@@ -12,8 +13,8 @@ from aarlab.sandbox._types import Limits, Program
 class UnsafeSandbox:
     """Runs programs as the user, protected by nothing.
 
-    The code can read every file of the user, labels included, use the network, and change what it likes.
-    Time, memory of each process and output are limited, against accidents only.
+    The code can read every file of the user, labels included, use the network until the harness's filter is on,
+    and change what it likes. Time and output are limited, against accidents only.
     """
 
     name = "none"
@@ -22,26 +23,15 @@ class UnsafeSandbox:
     def open(self, program: Program, limits: Limits) -> ProcessSession:
         """Start a program, with links in a temporary folder in place of its mounts."""
         folder = tempfile.TemporaryDirectory(prefix="aarlab-unsafe-")
-        root = Path(folder.name)
-        ours = {inside: host for inside, host in program.mounts.items() if Path(inside) != host}
-        for inside, host in ours.items():
-            link = root / inside.lstrip("/")
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(host)
-        tops = {"/" + inside.split("/")[1] for inside in ours}
-
-        def outside(text: str) -> str:
-            parts = text.split(":")
-            return ":".join(str(root) + p if "/" + p.lstrip("/").split("/")[0] in tops else p for p in parts)
-
+        linked = link_tree(program, Path(folder.name))
         process = subprocess.Popen(
-            [outside(word) if word.startswith("/") else word for word in program.argv],
+            linked.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={name: outside(value) for name, value in program.environment.items()},
-            cwd=root,
+            env=dict(linked.environment),
+            cwd=folder.name,
             start_new_session=True,
         )
-        set_rlimits(process.pid, limits, capped=True)
+        set_rlimits(process.pid, rlimits(limits, capped=True))
         return ProcessSession(process, limits, None, cleanup=folder.cleanup)

@@ -2,11 +2,13 @@
 
 SandboxError
 ├── SandboxUnavailable(tried)             no sandbox works on this machine
+│   └── StartFailed(cause)                one works, but nothing was ready in it to be given code
 ├── LimitExceeded(limit)                  the code used more than it may
 │   ├── WallTimeExceeded, CpuTimeExceeded
 │   ├── MemoryExceeded, ProcessesExceeded
 │   └── OutputExceeded
 └── SandboxCrashed(exit_status, stderr)   the code ended before it had answered
+    └── ForbiddenCall                     the kernel ended it for a system call that nobody may make there
 """
 
 from aarlab.errors import AarlabError
@@ -34,6 +36,24 @@ class SandboxUnavailable(SandboxError):
             "To run without protection, and mark every result: --unsafe-no-sandbox.",
         )
         self.tried = tried
+
+
+class StartFailed(SandboxUnavailable):
+    """A sandbox was made, but what had to be ready in it before any code was given to it was not.
+
+    Attributes:
+        cause: how it failed.
+    """
+
+    def __init__(self, cause: SandboxError) -> None:
+        told = getattr(cause, "stderr", "").strip()
+        SandboxError.__init__(
+            self,
+            f"The sandbox was not ready to run code: {cause.message} {told}".strip(),
+            "No submitted code had run. See whether the machine is out of memory, then try `aarlab doctor`.",
+        )
+        self.tried = (cause.message,)
+        self.cause = cause
 
 
 class LimitExceeded(SandboxError):
@@ -75,7 +95,7 @@ class ProcessesExceeded(LimitExceeded):
 
 
 class OutputExceeded(LimitExceeded):
-    """It wrote too much to its standard output."""
+    """It wrote too much to its standard output and standard error."""
 
     what = "{limit:.0f} bytes of output"
 
@@ -92,3 +112,15 @@ class SandboxCrashed(SandboxError):
         super().__init__(f"The code in the sandbox ended early with status {exit_status}.", "Its stderr may say why.")
         self.exit_status = exit_status
         self.stderr = stderr
+
+
+class ForbiddenCall(SandboxCrashed):
+    """The kernel ended it for a system call that nobody may make there; see `_seccomp.py`.
+
+    The code may claim this of itself by ending with the same status; it cannot make such a call and hide it.
+    """
+
+    def __init__(self, exit_status: int, stderr: str) -> None:
+        super().__init__(exit_status, stderr)
+        self.message = "The code in the sandbox was ended for a forbidden system call."
+        self.advice = "Start no programs, open no connections, and leave other processes and the system alone."

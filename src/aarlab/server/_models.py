@@ -1,6 +1,6 @@
 """The tables.
 
-studies 1—n researchers 1—n submissions 1—n evaluations (one a split), findings.
+studies 1—n researchers 1—n submissions 1—n evaluations (one a task), audits, findings; studies 1—n events.
 """
 
 import enum
@@ -43,7 +43,13 @@ class Base(DeclarativeBase):
 
 
 class StudyRow(Base):
-    """A study; `secret` draws seeds and guard answers and never leaves the server."""
+    """A study.
+
+    Attributes:
+        guard_step: step of the guard's answers, in accuracy.
+        guard_state: what the guard remembers between answers.
+        secret: draws splits, seeds and guard answers; never leaves the server.
+    """
 
     __tablename__ = "studies"
 
@@ -51,6 +57,10 @@ class StudyRow(Base):
     testbed: Mapped[str]
     seeds: Mapped[int]
     evaluations_per_researcher: Mapped[int]
+    evaluations_per_study: Mapped[int | None]
+    guard: Mapped[str]
+    guard_step: Mapped[float]
+    guard_state: Mapped[dict[str, Any] | None]
     secret: Mapped[bytes]
     finished: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -89,47 +99,83 @@ class SubmissionRow(Base):
     study: Mapped[StudyRow] = relationship(lazy="joined", innerjoin=True)
     researcher: Mapped[ResearcherRow | None] = relationship(lazy="joined")
     evaluations: Mapped[list["EvaluationRow"]] = relationship(lazy="selectin", back_populates="submission")
+    audits: Mapped[list["AuditRow"]] = relationship(lazy="selectin", order_by="AuditRow.id")
 
     @property
     def author(self) -> str:
         """Name of the researcher, or of the baseline."""
         return BASELINE if self.researcher is None else self.researcher.name
 
-    def evaluation(self, split: str) -> "EvaluationRow | None":
-        """Its evaluation on a split, if one was asked for."""
-        return next((e for e in self.evaluations if e.split == split), None)
+    def evaluation(self, task: str) -> "EvaluationRow | None":
+        """Its evaluation on a split, or its audit, if one was asked for."""
+        return next((e for e in self.evaluations if e.task == task), None)
 
 
 class EvaluationRow(Base):
-    """The one look at a submission on a split: waiting, under way, scored, or failed.
+    """The one look at a submission on a split, or its one audit: waiting, under way, done, or failed.
 
     Attributes:
+        task: "public", "private" or "audit".
         claim: who evaluates it, while it runs; a result is kept only from whoever holds the claim.
         payer_id: the researcher whose budget it counts against; None for the baseline, for `private`,
             and if the fault was ours.
         ours: whether it failed for no fault of the method's; then it may be asked for again.
         score: a `Score`, as JSON.
+        answer: what the guard says of it, for good.
         correct: whether each test example was right, row by row.
+        predictions: P(label = 1) of each, float16, of the same shape.
     """
 
     __tablename__ = "evaluations"
-    __table_args__ = (UniqueConstraint("submission_id", "split"),)
+    __table_args__ = (UniqueConstraint("submission_id", "task"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id"), index=True)
-    split: Mapped[str]
+    task: Mapped[str]
     status: Mapped[Status] = mapped_column(default=Status.QUEUED, index=True)
     claim: Mapped[str | None]
     payer_id: Mapped[int | None] = mapped_column(ForeignKey("researchers.id"), index=True)
     ours: Mapped[bool] = mapped_column(default=False)
     failure: Mapped[dict[str, Any] | None]
     score: Mapped[dict[str, Any] | None]
+    answer: Mapped[dict[str, Any] | None]
     correct: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     correct_dtype: Mapped[str | None]
     correct_shape: Mapped[list[int] | None]
+    predictions: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     ended_at: Mapped[datetime | None]
     submission: Mapped[SubmissionRow] = relationship(lazy="joined", innerjoin=True, back_populates="evaluations")
+
+
+class AuditRow(Base):
+    """What one audit found in a submission, and a person's decision on it, if any."""
+
+    __tablename__ = "audits"
+    __table_args__ = (UniqueConstraint("submission_id", "audit"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id"), index=True)
+    audit: Mapped[str]
+    finding: Mapped[dict[str, Any]]
+    overruled: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class EventRow(Base):
+    """An entry of a study's event log; only ever added. See `_events`."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
+    number: Mapped[int]
+    kind: Mapped[str]
+    actor: Mapped[str]
+    payload: Mapped[str]
+    at: Mapped[str]
+    hash: Mapped[str]
 
 
 class FindingRow(Base):

@@ -6,12 +6,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from aarlab.audits import AuditFinding
 from aarlab.evaluation import Evaluation
 from aarlab.testbeds import Anchors, Split
 
 
 class Evaluates(Protocol):
-    """Scores methods on one testbed; called from several threads at a time."""
+    """Scores and audits methods on one testbed; called from several threads at a time."""
 
     @property
     def testbed_name(self) -> str:
@@ -25,15 +26,29 @@ class Evaluates(Protocol):
             SandboxUnavailable: it could not be run, for no fault of its own.
         """
 
+    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> Sequence[AuditFinding]:
+        """Put all audits to a method that has a public score.
+
+        Raises:
+            SandboxUnavailable: it could not be run, for no fault of its own.
+        """
+
     def anchors(self, split: Split) -> Anchors:
         """Floor and ceiling, with standard errors by question."""
 
     def groups(self, split: Split) -> NDArray[np.int32]:
         """Question of each test example, shape (n,)."""
 
+    def floor_correct(self, split: Split) -> NDArray[np.float32]:
+        """Whether the weak supervisor is right, shape (n,)."""
+
+    def guard_step(self) -> float:
+        """Step in accuracy that the guard's answers on `public` should have."""
+
     def vanilla_code(self) -> str:
         """Code of the baseline."""
 
 
-#: The evaluator of a testbed, by name. Raises KeyError or TestbedError if there is no such testbed.
-Evaluators = Callable[[str], Evaluates]
+#: The evaluator of a study, by the name of its testbed and the study's secret, which draws the splits.
+#: Raises KeyError or TestbedError if there is no such testbed.
+Evaluators = Callable[[str, bytes], Evaluates]

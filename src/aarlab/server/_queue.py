@@ -1,6 +1,6 @@
-"""The queue of evaluations. It is the table itself, so it survives any crash.
+"""The queue of evaluations and audits. It is the table itself, so it survives any crash.
 
-An evaluation goes queued -> running -> scored or failed. Whoever takes it out leaves a claim; a result is kept
+Each goes queued -> running -> scored (done) or failed. Whoever takes it out leaves a claim; a result is kept
 only if the claim still stands, in the same statement that ends the evaluation. So what a dead or stopped
 server left half done is done again with the same seeds, and nothing is counted twice.
 """
@@ -9,20 +9,24 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, undefer
 
-from aarlab.api.schemas import Confirmation, Failure, Status
+from aarlab.api.schemas import Asked, Failure, Status
+from aarlab.audits import AuditFinding
 from aarlab.evaluation import Evaluation
+from aarlab.server import _events
 from aarlab.server._database import Database
-from aarlab.server._models import EvaluationRow, SubmissionRow, now
+from aarlab.server._feedback import PublicSplit, ask_guard
+from aarlab.server._models import AuditRow, EvaluationRow, SubmissionRow, now
 from aarlab.server._problems import ProblemError, not_found
-from aarlab.server._score import score_of
+from aarlab.server._score import arrays_of, evaluation_in, score_of
 from aarlab.server._secrets import draw_seeds
-from aarlab.server._store import PRIVATE, PUBLIC
-from aarlab.testbeds import Split
+from aarlab.server._store import AUDIT, PRIVATE, PUBLIC
+
+What = Literal["public", "private", "audit"]
 
 
 @dataclass(frozen=True)
@@ -33,23 +37,31 @@ class Task:
         evaluation: id of its row.
         claim: the right to record its result.
         submission: id of the submission.
+        study: id of its study.
+        author: name of its researcher.
         testbed: what to score on.
+        secret: the study's.
         code: what to run.
-        split: "public" or "private".
+        what: score it on "public" or "private", or "audit" it.
         seeds: training seeds.
+        claimed: its public score, if it is to be audited.
     """
 
     evaluation: int
     claim: str
     submission: int
+    study: str
+    author: str
     testbed: str
+    secret: bytes
     code: str
-    split: Split
+    what: What
     seeds: tuple[int, ...]
+    claimed: Evaluation | None = None
 
 
 class Queue:
-    """Evaluations to do, in the order in which they were asked for."""
+    """Evaluations and audits to do, in the order in which they were asked for."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -62,7 +74,7 @@ class Queue:
             return stale + _requeue(session, EvaluationRow.ours, EvaluationRow.submission_id.in_(baselines))
 
     def claim(self) -> Task | None:
-        """The oldest queued evaluation, now running; None if nothing is queued."""
+        """The oldest queued task, now running; None if nothing is queued."""
         first = select(EvaluationRow.id).filter_by(status=Status.QUEUED).order_by(EvaluationRow.id).limit(1)
         with self.database.read() as session:  # looking does not take the write lock
             if session.scalar(first) is None:
@@ -81,15 +93,24 @@ class Queue:
             row = session.get_one(EvaluationRow, taken)
             submission = session.get_one(SubmissionRow, row.submission_id, options=[undefer(SubmissionRow.code)])
             study = submission.study
-            split: Split = "private" if row.split == PRIVATE else "public"
+            what: What = "private" if row.task == PRIVATE else "audit" if row.task == AUDIT else "public"
+            claimed = None
+            if what == AUDIT:
+                arrays = (undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
+                query = select(EvaluationRow).filter_by(submission_id=submission.id, task=PUBLIC).options(*arrays)
+                claimed = evaluation_in(session.scalars(query).one())
             return Task(
                 evaluation=taken,
                 claim=claim,
                 submission=submission.id,
+                study=study.id,
+                author=submission.author,
                 testbed=study.testbed,
+                secret=study.secret,
                 code=submission.code,
-                split=split,
-                seeds=draw_seeds(study.secret, submission.sha256, split, study.seeds),
+                what=what,
+                seeds=draw_seeds(study.secret, submission.sha256, what, study.seeds),
+                claimed=claimed,
             )
 
     def release(self, task: Task) -> None:
@@ -97,17 +118,39 @@ class Queue:
         with self.database.write() as session:
             _requeue(session, EvaluationRow.claim == task.claim, EvaluationRow.status == Status.RUNNING)
 
-    def record(self, task: Task, result: Evaluation) -> bool:
-        """Keep a score; tells whether the claim still stood."""
-        correct = result.correct
-        return self._end(
-            task,
-            status=Status.SCORED,
-            score=score_of(result).model_dump(mode="json"),
-            correct=correct.tobytes(),
-            correct_dtype=correct.dtype.str,
-            correct_shape=list(correct.shape),
-        )
+    def record(self, task: Task, result: Evaluation, public: PublicSplit) -> bool:
+        """Keep a score, and the guard's answer if it is on `public`; tells whether the claim still stood.
+
+        Args:
+            task: what was scored.
+            result: its score.
+            public: what the guard needs to know of the public split.
+        """
+        with self.database.write() as session:
+            row = self._end(session, task, Status.SCORED)
+            if row is None:
+                return False
+            row.score = score_of(result).model_dump(mode="json")
+            for name, value in arrays_of(result).items():
+                setattr(row, name, value)
+            session.flush()
+            if task.what == PUBLIC:
+                answer = ask_guard(session, row, result, public)
+                told = {"accuracy": answer.accuracy, "censored": answer.censored}
+                self._log(session, task, "guard.answered", **told)
+            return True
+
+    def record_audit(self, task: Task, findings: Sequence[AuditFinding]) -> bool:
+        """Keep what the audits found; tells whether the claim still stood."""
+        with self.database.write() as session:
+            if self._end(session, task, Status.SCORED) is None:
+                return False
+            for finding in findings:
+                document = finding.model_dump(mode="json")
+                session.add(AuditRow(submission_id=task.submission, audit=finding.audit, finding=document))
+                told = {"audit": finding.audit, "verdict": finding.verdict, "figure": finding.figure}
+                self._log(session, task, "audit.found", **told)
+            return True
 
     def record_failure(self, task: Task, failure: Failure, *, ours: bool = False) -> bool:
         """Keep why there is no score; tells whether the claim still stood.
@@ -117,24 +160,37 @@ class Queue:
             failure: why.
             ours: it was no fault of the method's, so nobody pays, and it may be asked for again.
         """
-        values: dict[str, Any] = {"status": Status.FAILED, "failure": failure.model_dump(mode="json"), "ours": ours}
-        if ours:
-            values["payer_id"] = None
-        return self._end(task, **values)
-
-    def _end(self, task: Task, **values: Any) -> bool:
         with self.database.write() as session:
-            ended = session.scalar(
-                update(EvaluationRow)
-                .where(EvaluationRow.claim == task.claim, EvaluationRow.status == Status.RUNNING)
-                .values(claim=None, ended_at=now(), **values)
-                .returning(EvaluationRow.id)
-                .execution_options(synchronize_session=False)
-            )
-            return ended is not None
+            row = self._end(session, task, Status.FAILED, failure=failure.kind)
+            if row is None:
+                return False
+            row.failure, row.ours = failure.model_dump(mode="json"), ours
+            if ours:
+                row.payer_id = None
+            return True
 
-    def confirm(self, study: str, submissions: Sequence[int]) -> list[int]:
-        """Queue the one look on `private` at each submission and at the baseline; returns their ids.
+    def _end(self, session: Session, task: Task, status: Status, **told: str) -> EvaluationRow | None:
+        """End a task whose claim still stands, and enter it into the event log."""
+        ended = session.scalar(
+            update(EvaluationRow)
+            .where(EvaluationRow.claim == task.claim, EvaluationRow.status == Status.RUNNING)
+            .values(claim=None, ended_at=now(), status=status)
+            .returning(EvaluationRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        if ended is None:
+            return None
+        self._log(
+            session, task, "evaluation.ended", task=task.what, status=status.value, seeds=list(task.seeds), **told
+        )
+        return session.get_one(EvaluationRow, ended)
+
+    @staticmethod
+    def _log(session: Session, task: Task, kind: str, /, **told: Any) -> None:
+        _events.append(session, task.study, kind, _events.SERVER, submission=task.submission, **told)
+
+    def ask(self, study: str, what: Literal["private", "audit"], submissions: Sequence[int]) -> list[int]:
+        """Queue the one look on `private`, or the audit, of each submission and of the baseline; returns their ids.
 
         Raises:
             ProblemError: one is not of this study, or has no public score.
@@ -144,28 +200,29 @@ class Queue:
             wanted = session.scalars(in_study.where(SubmissionRow.id.in_(submissions))).all()
             if missing := set(submissions) - {row.id for row in wanted}:
                 raise not_found("submission", min(missing))
-            for row in wanted:
-                _check_scored(row)
             baseline = session.scalars(in_study.where(SubmissionRow.researcher_id.is_(None))).all()
+            for row in (*wanted, *(baseline if what == AUDIT else ())):
+                _check_scored(row, always=what == AUDIT)
             rows = {row.id: row for row in (*baseline, *wanted)}
             for row in rows.values():
-                look = row.evaluation(PRIVATE)
+                look = row.evaluation(what)
                 if look is None:
-                    row.evaluations.append(EvaluationRow(split=PRIVATE))
+                    row.evaluations.append(EvaluationRow(task=what))
                 elif look.ours:
                     look.status, look.ours, look.failure = Status.QUEUED, False, None
+                else:
+                    continue
+                _events.append(session, study, f"{what}.requested", _events.OPERATOR, submission=row.id)
             return sorted(rows)
 
-    def confirmation(self, submissions: Sequence[int]) -> Confirmation:
-        """Where the looks on `private` stand."""
-        query = select(EvaluationRow).where(
-            EvaluationRow.split == PRIVATE, EvaluationRow.submission_id.in_(submissions)
-        )
+    def asked(self, what: Literal["private", "audit"], submissions: Sequence[int]) -> Asked:
+        """Where the looks on `private`, or the audits, stand."""
+        query = select(EvaluationRow).where(EvaluationRow.task == what, EvaluationRow.submission_id.in_(submissions))
         with self.database.read() as session:
             rows = session.scalars(query.order_by(EvaluationRow.submission_id)).all()
         failed = [row for row in rows if row.status == Status.FAILED]
-        return Confirmation(
-            confirmed=tuple(row.submission_id for row in rows if row.status == Status.SCORED),
+        return Asked(
+            done=tuple(row.submission_id for row in rows if row.status == Status.SCORED),
             failed=tuple(row.submission_id for row in failed if not row.ours),
             interrupted=tuple(row.submission_id for row in failed if row.ours),
             pending=tuple(row.submission_id for row in rows if row.status in (Status.QUEUED, Status.RUNNING)),
@@ -183,12 +240,13 @@ def _requeue(session: Session, *which: Any) -> int:
     return len(rows.all())
 
 
-def _check_scored(row: SubmissionRow) -> None:
+def _check_scored(row: SubmissionRow, *, always: bool) -> None:
+    """Refuse what has no public score; the baseline may still get one, unless `always`."""
     look = row.evaluation(PUBLIC)
-    if row.researcher is not None and (look is None or look.status != Status.SCORED):
+    if (row.researcher is not None or always) and (look is None or look.status != Status.SCORED):
         raise ProblemError(
             HTTPStatus.CONFLICT,
             "not-scored",
             f"Submission {row.id} has no public score.",
-            "Confirm submissions that the leaderboard shows.",
+            "Name submissions that the leaderboard shows, once the baseline is scored.",
         )

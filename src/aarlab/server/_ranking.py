@@ -7,7 +7,7 @@ from aarlab.server._models import SubmissionRow
 from aarlab.server._protocol import Evaluates
 from aarlab.server._score import Score, correct_in, score_in
 from aarlab.server._store import PRIVATE, PUBLIC, Store
-from aarlab.server._views import guarded, level_of
+from aarlab.server._views import guarded, level_of, verdicts
 from aarlab.stats import Comparison, compare_accuracy, holm
 
 
@@ -71,6 +71,8 @@ def _row(rank: int, row: SubmissionRow, public: Score, gain: Comparison | None, 
         accuracy_private=None if private is None else private.mean_accuracy,
         gain_private=None if gain is None else gain.difference,
         p_private=p,
+        audited=bool(row.audits),
+        flags=tuple(audit for audit, verdict in verdicts(row).items() if verdict == "flagged"),
         failure_private=None if look is None or look.failure is None else str(look.failure["kind"]),
         isolated=public.isolated and (private is None or private.isolated),
     )
@@ -91,7 +93,14 @@ def board(store: Store, study: str, limit: int) -> list[Standing]:
 
 
 def _standing(row: SubmissionRow, score: Score) -> Standing:
-    accuracy, pgr = guarded(row, score)
+    answer, pgr = guarded(row, score)
     return Standing(
-        submission=row.id, method=row.name, researcher=row.author, level=level_of(row), pgr=pgr, accuracy=accuracy
+        submission=row.id,
+        method=row.name,
+        researcher=row.author,
+        level=level_of(row),
+        pgr=pgr,
+        accuracy=answer.accuracy,
+        censored=answer.censored,
+        fresh=answer.fresh,
     )

@@ -17,7 +17,7 @@ from aarlab.api.schemas import (
 from aarlab.server._auth import AnyServices, Researching, VisibleStudy, require_researcher, visible_study
 from aarlab.server._parameters import After, Limit, SubmissionId, Wait
 from aarlab.server._ranking import board
-from aarlab.server._views import finding_view, researcher_view, study_view, submission_view
+from aarlab.server._views import finding_view, researcher_view, submission_view
 
 router = APIRouter(tags=["researcher"], dependencies=[Depends(require_researcher)])
 shared = APIRouter(tags=["researcher", "operator"], dependencies=[Depends(visible_study)])
@@ -32,9 +32,8 @@ def me(member: Researching, services: AnyServices) -> Researcher:
 
 @router.get("/study")
 def get_study(member: Researching, services: AnyServices) -> Study:
-    """The study, with the testbed's floor and ceiling."""
-    row = services.store.study(member.study)
-    return study_view(row, services.evaluator(row.testbed))
+    """The study, with the testbed's floor and ceiling, its guard, and what is left of its budget."""
+    return services.study_view(services.store.study(member.study))
 
 
 @router.post("/submissions", status_code=201, responses={200: {"description": "The study has this code already."}})

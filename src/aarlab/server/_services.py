@@ -6,14 +6,17 @@ from http import HTTPStatus
 
 from fastapi import FastAPI
 
+from aarlab.api.schemas import Study
 from aarlab.errors import AarlabError
 from aarlab.server._bell import Bell
 from aarlab.server._database import Database
+from aarlab.server._models import StudyRow
 from aarlab.server._problems import ProblemError
 from aarlab.server._protocol import Evaluates, Evaluators
 from aarlab.server._queue import Queue
 from aarlab.server._secrets import token_hash
 from aarlab.server._store import Store
+from aarlab.server._views import study_view
 from aarlab.server._worker import Worker
 
 
@@ -58,26 +61,26 @@ class Services:
         found = self.store.researcher_by_token(hashed)
         return None if found is None else Member(found.id, found.study_id)
 
-    def evaluator(self, testbed: str) -> Evaluates:
-        """The evaluator of a testbed.
+    def evaluator(self, testbed: str, secret: bytes) -> Evaluates:
+        """The evaluator of a study, by its testbed and secret.
 
         Raises:
             ProblemError: there is no such testbed.
         """
         try:
-            return self.evaluators(testbed)
+            return self.evaluators(testbed, secret)
         except (KeyError, AarlabError) as error:
             advice = error.advice if isinstance(error, AarlabError) else "Use one that the server was started with."
             detail = f"The testbed {testbed!r} cannot be had here."
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-testbed", detail, advice) from error
 
-    def has_testbed(self, testbed: str) -> bool:
-        """Whether the testbed can be had."""
-        try:
-            self.evaluator(testbed)
-        except ProblemError:
-            return False
-        return True
+    def study_view(self, row: StudyRow) -> Study:
+        """A study as everyone in it may see it.
+
+        Raises:
+            ProblemError: its testbed cannot be had.
+        """
+        return study_view(row, self.evaluator(row.testbed, row.secret), self.store.spent(row.id))
 
 
 def services_of(app: FastAPI) -> Services:

@@ -4,17 +4,19 @@ import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from pydantic import JsonValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from aarlab.api import schemas
 from aarlab.api.schemas import BASELINE, Status
+from aarlab.server import _events
 from aarlab.server._database import Database
-from aarlab.server._models import EvaluationRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
+from aarlab.server._models import AuditRow, EvaluationRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._problems import ProblemError, not_found
 from aarlab.server._secrets import content_hash
 
-PUBLIC, PRIVATE = "public", "private"
+PUBLIC, PRIVATE, AUDIT = "public", "private", "audit"
 
 
 class Store:
@@ -25,14 +27,17 @@ class Store:
 
     # Studies and researchers
 
-    def create_study(self, wanted: schemas.StudyCreate, vanilla: str) -> StudyRow:
+    def create_study(self, wanted: schemas.StudyCreate, secret: bytes, guard_step: float, vanilla: str) -> StudyRow:
         """A new study, with the baseline queued."""
-        study = StudyRow(id=f"{wanted.testbed}-{secrets.token_hex(4)}", secret=secrets.token_bytes(32), **dict(wanted))
+        study = StudyRow(
+            id=f"{wanted.testbed}-{secrets.token_hex(4)}", secret=secret, guard_step=guard_step, **dict(wanted)
+        )
         with self.database.write() as session:
             session.add(study)
             session.flush()
+            _events.append(session, study.id, "study.created", _events.OPERATOR, **wanted.model_dump(mode="json"))
             baseline = SubmissionRow(study_id=study.id, name="vanilla", code=vanilla, sha256=content_hash(vanilla))
-            baseline.evaluations = [EvaluationRow(split=PUBLIC)]
+            baseline.evaluations = [EvaluationRow(task=PUBLIC)]
             session.add(baseline)
         return study
 
@@ -50,7 +55,9 @@ class Store:
         """Take no further submissions; those queued are still evaluated."""
         with self.database.write() as session:
             row = _study(session, study)
-            row.finished = True
+            if not row.finished:
+                row.finished = True
+                _events.append(session, study, "study.finished", _events.OPERATOR)
             return row
 
     def admit(self, study: str, wanted: schemas.ResearcherCreate, token_hash: str) -> ResearcherRow:
@@ -65,6 +72,8 @@ class Store:
                 session.add(row)
             row.token_hash = token_hash
             session.flush()
+            told = {"researcher": row.name, "kind": row.kind, "direction": row.direction}
+            _events.append(session, study, "researcher.admitted", _events.OPERATOR, **told)
             session.refresh(row)
             return row
 
@@ -118,6 +127,7 @@ class Store:
             if known is not None and look is not None:
                 look.status, look.ours, look.failure = Status.QUEUED, False, None
                 look.payer_id = None if known.researcher is None else researcher
+                _events.append(session, study.id, "submission.repeated", author.name, submission=known.id)
                 return known, False
             if wanted.parent is not None:
                 _submission(session, study.id, wanted.parent)
@@ -130,9 +140,11 @@ class Store:
                 parent_id=wanted.parent,
                 note=wanted.note,
             )
-            row.evaluations = [EvaluationRow(split=PUBLIC, payer_id=researcher)]
+            row.evaluations = [EvaluationRow(task=PUBLIC, payer_id=researcher)]
             session.add(row)
             session.flush()
+            told: dict[str, JsonValue] = {"submission": row.id, "sha256": sha256}
+            _events.append(session, study.id, "submission.received", author.name, **told)
             session.refresh(row)
             return row, True
 
@@ -159,11 +171,43 @@ class Store:
             select(EvaluationRow)
             .join(EvaluationRow.submission)
             .where(SubmissionRow.study_id == study)
-            .where(EvaluationRow.split == split, EvaluationRow.status == Status.SCORED)
-            .options(undefer(EvaluationRow.correct))
+            .where(EvaluationRow.task == split, EvaluationRow.status == Status.SCORED)
+            .options(undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
+            .order_by(EvaluationRow.id)
         )
         with self.database.read() as session:
             return session.scalars(query).all()
+
+    # Audits and the event log
+
+    def overrule(self, submission: int, audit: str, wanted: schemas.Overrule) -> AuditRow:
+        """Decide otherwise than an audit did; the reason goes into the event log.
+
+        Raises:
+            ProblemError: there is no such submission, or it has no such audit.
+        """
+        with self.database.write() as session:
+            row = session.scalar(select(AuditRow).filter_by(submission_id=submission, audit=audit))
+            if row is None:
+                raise not_found("audit", f"{audit!r} of submission {submission}")
+            row.overruled = wanted.model_dump(mode="json")
+            study = session.get_one(SubmissionRow, submission).study_id
+            told = {"submission": submission, "audit": audit, **row.overruled}
+            _events.append(session, study, "audit.overruled", _events.OPERATOR, **told)
+            return row
+
+    def note(self, study: str, kind: str, /, **payload: JsonValue) -> None:
+        """Enter something that the operator did into the event log."""
+        with self.database.write() as session:
+            _study(session, study)
+            _events.append(session, study, kind, _events.OPERATOR, **payload)
+
+    def events(self, study: str, *, after: int = 0, limit: int | None = None) -> Sequence[EventRow]:
+        """Entries of a study's event log with a larger number than `after`, in order."""
+        query = select(EventRow).filter_by(study_id=study).where(EventRow.number > after)
+        with self.database.read() as session:
+            _study(session, study)
+            return session.scalars(query.order_by(EventRow.number).limit(limit)).all()
 
     # Forum
 
@@ -183,6 +227,8 @@ class Store:
             )
             session.add(row)
             session.flush()
+            told: dict[str, JsonValue] = {"finding": row.id, "kind": wanted.kind, "submission": wanted.submission}
+            _events.append(session, author.study_id, "finding.posted", author.name, **told)
             session.refresh(row)
             return row
 
@@ -209,16 +255,28 @@ def _submission(session: Session, study: str | None, submission: int) -> Submiss
 
 
 def _check_budget(session: Session, study: StudyRow, researcher: int) -> None:
+    """Refuse who has nothing left, of its own budget or the study's.
+
+    Raises:
+        ProblemError: the study is over, or a budget is spent.
+    """
     if study.finished:
         detail = "The study is over; it takes no further submissions."
         raise ProblemError(HTTPStatus.CONFLICT, "finished", detail, "What is recorded can still be read.")
     spent = session.scalar(select(func.count()).select_from(EvaluationRow).filter_by(payer_id=researcher)) or 0
-    limit = study.evaluations_per_researcher
+    _refuse_beyond("", spent, study.evaluations_per_researcher)
+    if study.evaluations_per_study is not None:
+        members = select(ResearcherRow.id).filter_by(study_id=study.id)
+        everyone = select(func.count()).select_from(EvaluationRow).where(EvaluationRow.payer_id.in_(members))
+        _refuse_beyond(" of the study", session.scalar(everyone) or 0, study.evaluations_per_study)
+
+
+def _refuse_beyond(whose: str, spent: int, limit: int) -> None:
     if spent >= limit:
         raise ProblemError(
             HTTPStatus.TOO_MANY_REQUESTS,
             "budget",
-            f"All {limit} evaluations are spent.",
+            f"All {limit} evaluations{whose} are spent.",
             "Post what you found; code that the study already has can still be looked up by submitting it.",
             spent=spent,
             limit=limit,

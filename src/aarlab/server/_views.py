@@ -1,39 +1,90 @@
 """Rows as the API shows them. What researchers see is made here and nowhere else: guarded figures only."""
 
-from aarlab.api.schemas import Anchor, Failure, Feedback, Finding, Level, Researcher, Status, Study, Submission
-from aarlab.server._models import FindingRow, ResearcherRow, StudyRow, SubmissionRow
+import json
+
+from aarlab.api.schemas import (
+    REPLICATION,
+    Anchor,
+    Audited,
+    Event,
+    Failure,
+    Feedback,
+    Finding,
+    Level,
+    Overrule,
+    Researcher,
+    Status,
+    Study,
+    Submission,
+)
+from aarlab.audits import AuditFinding
+from aarlab.evaluation.guards import Answer
+from aarlab.server._feedback import guard_of, state_of
+from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._protocol import Evaluates
 from aarlab.server._score import Score, score_in
-from aarlab.server._secrets import guard_of
 from aarlab.server._store import PRIVATE, PUBLIC
 
 
+def verdicts(row: SubmissionRow) -> dict[str, str]:
+    """What each audit says of a submission, a person's decision before its own; empty if it was not audited."""
+    return {audit.audit: str((audit.overruled or audit.finding)["verdict"]) for audit in row.audits}
+
+
 def level_of(row: SubmissionRow) -> Level:
-    """How far up the evidence ladder a submission got."""
-    for split, level in ((PRIVATE, Level.CONFIRMED), (PUBLIC, Level.SCORED)):
-        look = row.evaluation(split)
-        if look is not None and look.status == Status.SCORED:
-            return level
-    return Level.CLAIMED
+    """How far up the evidence ladder a submission got; no rung is skipped."""
+    found = verdicts(row)
+    rungs = (
+        (Level.SCORED, _scored(row, PUBLIC)),
+        (Level.REPLICATED, found.get(REPLICATION) == "passed"),
+        (Level.AUDITED, "flagged" not in found.values()),
+        (Level.CONFIRMED, _scored(row, PRIVATE)),
+    )
+    level = Level.CLAIMED
+    for rung, holds in rungs:
+        if not holds:
+            break
+        level = rung
+    return level
 
 
-def guarded(row: SubmissionRow, score: Score) -> tuple[float, float | None]:
-    """Public accuracy and PGR of a submission through the leakage guard; PGR is None if unresolved."""
-    accuracy = guard_of(row.study.secret).answer(score.mean_accuracy, row.sha256)
+def _scored(row: SubmissionRow, split: str) -> bool:
+    look = row.evaluation(split)
+    return look is not None and look.status == Status.SCORED
+
+
+def guarded(row: SubmissionRow, score: Score) -> tuple[Answer, float | None]:
+    """What the guard says of a submission's public score, as accuracy and PGR; PGR is None if unresolved."""
+    look = row.evaluation(PUBLIC)
+    assert look is not None
+    assert look.answer is not None
+    answer = Answer(**look.answer)
     if score.estimate.pgr is None:
-        return accuracy, None
-    return accuracy, (accuracy - score.floor) / (score.ceiling - score.floor)
+        return answer, None
+    pgr = (answer.accuracy - score.floor) / (score.ceiling - score.floor)
+    return answer, min(0.0, pgr) if answer.censored else pgr
 
 
-def study_view(row: StudyRow, evaluator: Evaluates) -> Study:
-    """A study as everyone in it may see it."""
+def study_view(row: StudyRow, evaluator: Evaluates, spent: dict[int, int]) -> Study:
+    """A study as everyone in it may see it.
+
+    Args:
+        row: the study.
+        evaluator: of its testbed.
+        spent: evaluations spent, by researcher.
+    """
     anchors = evaluator.anchors("public")
+    guard = guard_of(row, len(evaluator.groups("public")))
     return Study(
         id=row.id,
         testbed=row.testbed,
         seeds=row.seeds,
         evaluations_per_researcher=row.evaluations_per_researcher,
-        guard=guard_of(row.secret).describe(),
+        evaluations_per_study=row.evaluations_per_study,
+        evaluations_used=sum(spent.values()),
+        guard=row.guard,
+        guard_says=guard.describe(state_of(row)),
+        guarded=guard.trustworthy,
         floor=Anchor(accuracy=anchors.floor, se=anchors.floor_se),
         ceiling=Anchor(accuracy=anchors.ceiling, se=anchors.ceiling_se),
         finished=row.finished,
@@ -48,13 +99,18 @@ def researcher_view(row: ResearcherRow, spent: dict[int, int]) -> Researcher:
         row: the researcher.
         spent: evaluations spent, by researcher.
     """
+    used, limit = spent.get(row.id, 0), row.study.evaluations_per_researcher
+    left = limit - used
+    if row.study.evaluations_per_study is not None:
+        left = min(left, row.study.evaluations_per_study - sum(spent.values()))
     return Researcher(
         id=row.id,
         name=row.name,
         kind=row.kind,
         direction=row.direction,
-        evaluations_used=spent.get(row.id, 0),
-        evaluations_limit=row.study.evaluations_per_researcher,
+        evaluations_used=used,
+        evaluations_limit=limit,
+        evaluations_left=max(0, left),
     )
 
 
@@ -79,11 +135,16 @@ def submission_view(row: SubmissionRow) -> Submission:
 
 
 def _feedback(row: SubmissionRow, score: Score) -> Feedback:
-    accuracy, pgr = guarded(row, score)
+    answer, pgr = guarded(row, score)
+    look = row.evaluation(PUBLIC)
+    assert look is not None
+    assert look.correct_shape is not None
     return Feedback(
         pgr=pgr,
-        accuracy=accuracy,
-        resolution=guard_of(row.study.secret).resolution,
+        accuracy=answer.accuracy,
+        censored=answer.censored,
+        fresh=answer.fresh,
+        resolution=guard_of(row.study, look.correct_shape[1]).resolution,
         diagnostics=score.diagnostics,
         wall_seconds=score.wall_seconds,
         cpu_seconds=score.cpu_seconds,
@@ -103,3 +164,15 @@ def finding_view(row: FindingRow) -> Finding:
         pgr=None if row.submission is None or score is None else guarded(row.submission, score)[1],
         created_at=row.created_at,
     )
+
+
+def audited_view(row: AuditRow) -> Audited:
+    """What one audit found. For the operator."""
+    overruled = None if row.overruled is None else Overrule.model_validate(row.overruled)
+    return Audited(finding=AuditFinding.model_validate(row.finding), overruled=overruled)
+
+
+def event_view(row: EventRow) -> Event:
+    """An entry of the event log. For the operator."""
+    payload = json.loads(row.payload)
+    return Event(number=row.number, kind=row.kind, actor=row.actor, payload=payload, at=row.at, hash=row.hash)

@@ -3,16 +3,20 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from aarlab.api.schemas import Failure
 from aarlab.errors import AarlabError
-from aarlab.evaluation import Evaluation, MethodError
+from aarlab.evaluation import MethodError
 from aarlab.sandbox import SandboxUnavailable
 from aarlab.server._bell import Bell
-from aarlab.server._protocol import Evaluators
+from aarlab.server._feedback import PublicSplit
+from aarlab.server._probing import probing, probing_audit
+from aarlab.server._protocol import Evaluates, Evaluators
 from aarlab.server._queue import Queue, Task
+from aarlab.server._store import Store
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +55,17 @@ UNKNOWN = Failure(
 class Worker:
     """Threads that evaluate until told to stop."""
 
-    def __init__(self, queue: Queue, evaluators: Evaluators, bell: Bell, threads: int) -> None:
+    def __init__(self, queue: Queue, store: Store, evaluators: Evaluators, bell: Bell, threads: int) -> None:
         """Prepare; `start` begins.
 
         Args:
             queue: what to do.
+            store: what audits of a whole study read.
             evaluators: who does it.
             bell: rung when an evaluation has ended.
             threads: how many evaluations at a time.
         """
-        self._queue, self._evaluators, self._bell = queue, evaluators, bell
+        self._queue, self._store, self._evaluators, self._bell = queue, store, evaluators, bell
         self._stop = threading.Event()
         self._work = threading.Event()
         self._database = threading.Lock()  # guards the two below, and keeps the abandoned out of a closed database
@@ -121,34 +126,47 @@ class Worker:
     def _do(self, task: Task) -> None:
         """Evaluate and record what came of it."""
         try:
-            evaluator = self._evaluators(task.testbed)
+            evaluator = self._evaluators(task.testbed, task.secret)
         except (KeyError, AarlabError):
             log.exception("the testbed %s cannot be had", task.testbed)
             self._settle(task, OURS, ours=True)
             return
         try:
-            result = evaluator.evaluate(task.code, task.split, task.seeds)
+            record = self._run(task, evaluator)
         except MethodError as error:
             self._settle(task, _told(error))
         except (SandboxUnavailable, OSError):
             if self._stop.is_set():  # what it needs is being taken away; `stop` queues it again
                 return
-            log.exception("submission %d could not be run on %s", task.submission, task.split)
+            log.exception("submission %d could not be run: %s", task.submission, task.what)
             self._settle(task, OURS, ours=True)
         except UNFORESEEN:
-            log.exception("evaluating submission %d on %s failed", task.submission, task.split)
+            if self._stop.is_set():
+                return
+            log.exception("submission %d: %s failed", task.submission, task.what)
             self._settle(task, UNKNOWN)
         else:
-            self._settle(task, result)
+            self._settle(task, record)
 
-    def _settle(self, task: Task, outcome: Evaluation | Failure, *, ours: bool = False) -> None:
+    def _run(self, task: Task, evaluator: Evaluates) -> Callable[[], bool]:
+        """Do a task; gives what will record its result."""
+        if task.what == "audit":
+            assert task.claimed is not None
+            findings = evaluator.audit(task.code, task.claimed, task.seeds)
+            sequence = probing_audit(probing(self._store, task.study), task.author)
+            return lambda: self._queue.record_audit(task, [*findings, sequence])
+        result = evaluator.evaluate(task.code, task.what, task.seeds)
+        public = PublicSplit(evaluator.groups("public"), evaluator.floor_correct("public"), evaluator.anchors("public"))
+        return lambda: self._queue.record(task, result, public)
+
+    def _settle(self, task: Task, outcome: Callable[[], bool] | Failure, *, ours: bool = False) -> None:
         with self._database:
             if self._left:
                 return
             if isinstance(outcome, Failure):
                 self._queue.record_failure(task, outcome, ours=ours)
             else:
-                self._queue.record(task, outcome)
+                outcome()
             del self._held[threading.current_thread()]
         self._bell.ring()
 

@@ -47,9 +47,9 @@ def create_app(database: Path | str, evaluators: Evaluators, operator_token: str
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = await run_in_threadpool(Database, database)
-        bell, queue = Bell(), Queue(opened)
-        worker = Worker(queue, evaluators, bell, workers)
-        app.state.services = Services(opened, Store(opened), queue, worker, bell, evaluators, operator_hash)
+        bell, queue, store = Bell(), Queue(opened), Store(opened)
+        worker = Worker(queue, store, evaluators, bell, workers)
+        app.state.services = Services(opened, store, queue, worker, bell, evaluators, operator_hash)
         try:
             await run_in_threadpool(worker.start)
             yield
@@ -69,7 +69,12 @@ def create_app(database: Path | str, evaluators: Evaluators, operator_token: str
     _problems.install(app)
     app.add_middleware(Authentication)
     app.add_middleware(BodyLimit)  # added last, met first
-    for router in (_routes_operator.router, _routes_researcher.router, _routes_researcher.shared):
+    for router in (
+        _routes_operator.router,
+        _routes_operator.submissions,
+        _routes_researcher.router,
+        _routes_researcher.shared,
+    ):
         app.include_router(router, prefix=PREFIX)
 
     @app.get(f"{PREFIX}/health")

@@ -189,6 +189,20 @@ class RemoteModel:
         """
         return self._wire.chat(prompt, MOST_TOKENS[readout], temperature, readout == "forced_choice", stop)
 
+    def write(self, prompt: str, most_tokens: int, stop: threading.Event) -> str | None:
+        """Ask for a text; None if it was cut off, or a filter refused the prompt.
+
+        Args:
+            prompt: the message.
+            most_tokens: the answer's length at most.
+            stop: gives up when set.
+
+        Raises:
+            RemoteError: see `aarlab.students._remote_http.Endpoint.post`.
+        """
+        said = self._wire.chat(prompt, most_tokens, 0.0, False, stop)
+        return said.text if said.ended and said.text else None
+
     def continuation(self, prompt: str, candidate: str, stop: threading.Event) -> Said:
         """Ask how likely a candidate is after a prompt.
 

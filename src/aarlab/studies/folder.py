@@ -20,6 +20,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aarlab.errors import AarlabError
+from aarlab.evaluation.guards import DEFAULT
+from aarlab.sandbox import SandboxName
 
 SETTINGS, STUDY, LOCK = "settings.json", "study.json", ".lock"
 
@@ -37,9 +39,12 @@ class Settings(BaseModel):
         researchers: how many, one direction each; they begin again after the last.
         evaluations: submissions each may have scored.
         seeds: training seeds of each evaluation.
-        confirm: how many of the best are looked at on `private`.
+        confirm: how many of the best are audited and looked at on `private`.
+        budget: submissions of all researchers together; None leaves it to their own budgets.
+        guard: how feedback on the public split is limited.
         seed: fixes the researchers' random choices; not the server's seeds, which are secret.
         workers: evaluations at a time.
+        sandbox: where submissions run; see `aarlab.sandbox.choose_sandbox`.
         unsafe: without a sandbox.
     """
 
@@ -51,8 +56,11 @@ class Settings(BaseModel):
     evaluations: Annotated[int, Field(ge=1, le=10_000)] = 12
     seeds: Annotated[int, Field(ge=3, le=64)] = 3
     confirm: Annotated[int, Field(ge=1, le=100)] = 5
+    budget: Annotated[int, Field(ge=1)] | None = None
+    guard: str = DEFAULT
     seed: int = 0
     workers: Annotated[int, Field(ge=1, le=1000)] = 1
+    sandbox: SandboxName = "auto"
     unsafe: bool = False
 
 

@@ -77,6 +77,8 @@ def write_report(folder: StudyFolder, outcome: Outcome) -> None:
         best=outcome.best,
         baseline=outcome.baseline,
         confirmed=confirmed,
+        audited=[row for row in outcome.leaderboard if row.submission in outcome.audits],
+        audits=list(dict.fromkeys(one.finding.audit for found in outcome.audits.values() for one in found)),
         rows=outcome.leaderboard[:SHOWN],
         errors=[s for s in outcome.submissions if s.failure is not None],
         findings=[f for f in reversed(outcome.findings) if f.kind != FindingKind.ERROR][:FINDINGS],

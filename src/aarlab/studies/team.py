@@ -9,15 +9,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from aarlab.api import OperatorClient, ResearcherClient
-from aarlab.api.schemas import Finding, Kind, Researcher, ResearcherCreate, Row, Status, Study, StudyCreate, Submission
-from aarlab.evaluation import Evaluator
+from aarlab.api.schemas import (
+    Asked,
+    Audited,
+    Finding,
+    Kind,
+    Level,
+    Researcher,
+    ResearcherCreate,
+    Row,
+    Status,
+    Study,
+    StudyCreate,
+    Submission,
+)
+from aarlab.audits.probing import ProbingFinding
 from aarlab.researchers import DIRECTIONS, ScriptedResearcher
-from aarlab.server import create_app, embedded
+from aarlab.server import Evaluators, create_app, embedded
 from aarlab.studies.folder import StudyError, StudyFolder
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+AUDIT_ROUNDS = 3  # how often those that fail their audits are replaced by the next best
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,9 @@ class Outcome:
         leaderboard: all scored submissions, best first; exact figures.
         submissions: all submissions in the order they came in, failed ones too; guarded figures.
         findings: the forum.
+        audits: what the audits found, by submission; of those that were audited.
+        probing: sequences of submissions that look like probing for labels.
+        log_head: hash of the last entry of the event log, to compare it with later.
         researchers: the team.
         lost: researchers that gave up, with the reason.
         best_code: code of `best`. Written by a researcher: untrusted.
@@ -76,6 +93,9 @@ class Outcome:
     leaderboard: tuple[Row, ...]
     submissions: tuple[Submission, ...]
     findings: tuple[Finding, ...]
+    audits: Mapping[int, tuple[Audited, ...]]
+    probing: tuple[ProbingFinding, ...]
+    log_head: str
     researchers: tuple[Researcher, ...]
     lost: tuple[tuple[str, str], ...]
     best_code: str | None
@@ -94,14 +114,14 @@ class Outcome:
 class Team:
     """Runs a study in its folder, or goes on with it: what is recorded is not done again."""
 
-    def __init__(self, folder: StudyFolder, evaluator: Evaluator) -> None:
+    def __init__(self, folder: StudyFolder, evaluators: Evaluators) -> None:
         """Prepare.
 
         Args:
             folder: of the study; `locked` by the caller.
-            evaluator: of its testbed.
+            evaluators: of its testbed.
         """
-        self._folder, self._evaluator = folder, evaluator
+        self._folder, self._evaluators = folder, evaluators
         self._settings = folder.settings
         self._stop = threading.Event()
         self._lost: dict[str, str] = {}
@@ -118,15 +138,15 @@ class Team:
             KeyboardInterrupt: passed on after a clean stop; run again to go on.
         """
         token = secrets.token_urlsafe(32)
-        evaluators = {self._settings.testbed: self._evaluator}
-        app = create_app(self._folder.database, evaluators.__getitem__, token, self._settings.workers)
+        app = create_app(self._folder.database, self._evaluators, token, self._settings.workers)
         with ExitStack() as stack:
             url = stack.enter_context(embedded(app))
             operator = stack.enter_context(OperatorClient(url, token))
             study = self._study(operator)
             if not study.finished:
                 self._research(operator, url, study, show)
-                self._confirm(operator, study, show)
+                audited = self._audit(operator, study, show)
+                self._confirm(operator, study, audited, show)
                 study = operator.finish(study.id)
             leaderboard = tuple(operator.leaderboard(study.id))
             best = _best(leaderboard)
@@ -135,6 +155,9 @@ class Team:
                 leaderboard=leaderboard,
                 submissions=tuple(operator.submissions(study.id)),
                 findings=tuple(operator.findings(study.id)),
+                audits={row.submission: tuple(operator.audits(row.submission)) for row in leaderboard if row.audited},
+                probing=tuple(operator.probing(study.id)),
+                log_head=operator.events(study.id)[-1].hash,
                 researchers=tuple(operator.researchers(study.id)),
                 lost=tuple(self._lost.items()),
                 best_code=None if best is None else operator.code(best.submission).code,
@@ -148,6 +171,8 @@ class Team:
                 testbed=self._settings.testbed,
                 seeds=self._settings.seeds,
                 evaluations_per_researcher=self._settings.evaluations,
+                evaluations_per_study=self._settings.budget,
+                guard=self._settings.guard,
             )
         )
         self._folder.register(study.id)
@@ -182,19 +207,33 @@ class Team:
                 log.warning("%s gave up", name, exc_info=error)
                 self._lost[name] = str(error) or type(error).__name__
 
-    def _confirm(self, operator: OperatorClient, study: Study, show: Callable[[Progress], None]) -> None:
-        """Score the best and the baseline on `private`, once."""
+    def _audit(self, operator: OperatorClient, study: Study, show: Callable[[Progress], None]) -> list[int]:
+        """Audit the best, then the next best for those that did not pass; returns whom to look at on `private`."""
+        show(self._progress(operator, study, "replicating and auditing the best", {}))
+        for _ in range(AUDIT_ROUNDS):
+            rows = operator.leaderboard(study.id)
+            if not any(row.direction for row in rows):
+                raise StudyError(
+                    "No method was scored, so there is nothing to confirm.",
+                    f"The forum in {self._folder.path} says why.",
+                )
+            _, missing = choose(rows, self._settings.confirm)
+            if not missing:
+                break
+            self._unless_interrupted(operator.audit(study.id, missing), "audited")
+        return choose(operator.leaderboard(study.id), self._settings.confirm)[0]
+
+    def _confirm(
+        self, operator: OperatorClient, study: Study, audited: Sequence[int], show: Callable[[Progress], None]
+    ) -> None:
+        """Score those that passed their audits, and the baseline, on `private`, once."""
         show(self._progress(operator, study, "confirming on private", {}))
-        rows = operator.leaderboard(study.id)
-        chosen = choose(rows, self._settings.confirm)
-        if not chosen:
-            raise StudyError(
-                "No method was scored, so there is nothing to confirm.", f"The forum in {self._folder.path} says why."
-            )
-        state = operator.confirm(study.id, chosen)
+        self._unless_interrupted(operator.confirm(study.id, audited), "run on private")
+
+    def _unless_interrupted(self, state: Asked, what: str) -> None:
         if state.interrupted:
             raise StudyError(
-                f"{len(state.interrupted)} methods could not be run on private, for no fault of theirs.",
+                f"{len(state.interrupted)} methods could not be {what}, for no fault of theirs.",
                 f"Free some memory and disk, then: aarlab resume {self._folder.path}",
             )
 
@@ -218,23 +257,38 @@ class Team:
         )
 
 
-def choose(rows: Sequence[Row], count: int) -> list[int]:
-    """What to look at on `private`: the best of each researcher, and of those the best.
+def choose(rows: Sequence[Row], count: int) -> tuple[list[int], list[int]]:
+    """What to look at on `private`, and what to audit so that there is something to look at.
 
-    A team converges, and the best few are often one method with different numbers: looking at all of them
-    would spend the family's error rate on one claim. Those looked at before stay chosen, however the rest is
-    ranked now, so that an interrupted confirmation asks for no others.
+    At most one method of each researcher: a team converges, and the best few are often one method with different
+    numbers; looking at all of them would spend the family's error rate on one claim. Those looked at before stay
+    chosen, however the rest is ranked now, so that an interrupted confirmation asks for no others.
 
     Args:
         rows: the leaderboard, best first.
         count: how many at most.
+
+    Returns:
+        Submissions that passed their audits; and the best of the other researchers that were not audited yet, as many
+        as are missing.
     """
     found = [row for row in rows if row.direction]
-    chosen = [row for row in found if row.accuracy_private is not None or row.failure_private is not None]
-    for row in found:
-        if row not in chosen and row.researcher not in {other.researcher for other in chosen}:
-            chosen.append(row)
-    return [row.submission for row in chosen][:count]
+    looked = [row for row in found if row.accuracy_private is not None or row.failure_private is not None]
+    passed = [row for row in found if row.level >= Level.AUDITED and row not in looked]
+    chosen = _one_each(looked, passed)[:count]
+    taken = {row.researcher for row in chosen}
+    rest = [row for row in found if row.researcher not in taken and not row.audited]
+    missing = _one_each([], rest)[: count - len(chosen)]
+    return [row.submission for row in chosen], [row.submission for row in missing]
+
+
+def _one_each(anyway: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Some rows, and the first of each further researcher."""
+    found = list(anyway)
+    for row in rows:
+        if row.researcher not in {other.researcher for other in found}:
+            found.append(row)
+    return found
 
 
 def _best(leaderboard: Sequence[Row]) -> Row | None:

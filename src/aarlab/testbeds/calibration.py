@@ -67,7 +67,47 @@ def make_testbed(
     """
     chosen = pack.manifest.draw if draw is None else draw
     rng = np.random.default_rng(chosen)
-    drawn = draw_splits(pack, rng)
+    return measure(
+        pack,
+        draw_splits(pack, rng),
+        rng,
+        fitting=fitting,
+        texts=texts,
+        weak_labels=weak_labels,
+        ceiling_seeds=ceiling_seeds,
+        work=None if work is None else work / f"ceiling-{chosen}",
+        progress=progress,
+    )
+
+
+def measure(
+    pack: Pack,
+    drawn: Drawn,
+    rng: np.random.Generator,
+    *,
+    fitting: Fitting | None = None,
+    texts: Strings | None = None,
+    weak_labels: NDArray[np.float64] | None = None,
+    ceiling_seeds: int = CEILING_SEEDS,
+    work: Path | None = None,
+    progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
+) -> Testbed:
+    """Train the weak supervisor on splits drawn before, and measure floor and ceiling.
+
+    Args:
+        pack: inputs and labels.
+        drawn: rows by split and part.
+        rng: picks the rows of `teacher` that the weak supervisor is trained on.
+        fitting: as for `make_testbed`, and so what follows.
+        texts: text of all rows.
+        weak_labels: of every row.
+        ceiling_seeds: training seeds of the ceiling.
+        work: checkpoints are files whose names begin with this path.
+        progress: told what is done.
+
+    Raises:
+        TestbedError: `teacher` has fewer rows than the weak supervisor wants labels.
+    """
     wanted, teacher = pack.manifest.weak.labels, drawn["teacher", "id"]
     if wanted > len(teacher):
         raise TestbedError(
@@ -88,7 +128,7 @@ def make_testbed(
     ceilings = np.full((ceiling_seeds, len(weak_labels)), np.nan)
     for seed in range(ceiling_seeds):
         progress("ceiling", seed, ceiling_seeds)
-        path = None if work is None else work / f"ceiling-{chosen}-{seed}.npy"
+        path = None if work is None else work.with_name(f"{work.name}-{seed}.npy")
         if path is not None and path.exists():
             ceilings[seed] = np.load(path)
             continue

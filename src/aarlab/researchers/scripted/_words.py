@@ -67,7 +67,12 @@ def report(scored: Submission, proposal: Proposal) -> tuple[str, str]:
         f"Agreement with weak labels {facts.agreement:.2f}, confidence {facts.confidence:.2f}{swap}, "
         f"seeds disagree on {facts.seed_disagreement:.2f}. {feedback.cpu_seconds:.1f} s of CPU."
     )
-    return f"{name}: accuracy {feedback.accuracy:.2f}{against}"[:200], body
+    told = f"accuracy {feedback.accuracy:.2f}{against}"
+    if feedback.censored:
+        told = "not above the floor"
+    elif not feedback.fresh:
+        told = f"no news beside the best told so far, {feedback.accuracy:.2f}"
+    return f"{name}: {told}"[:200], body
 
 
 def conclusion(seen: Sequence[Observation], direction: Direction) -> tuple[str, str] | None:

@@ -1,0 +1,82 @@
+"""What researchers are told of a score: the guard's answer, given once, kept with the evaluation."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from aarlab.evaluation import Evaluation
+from aarlab.evaluation.guards import Answer, Guard, Query, State, make_guard
+from aarlab.server._models import EvaluationRow, StudyRow, SubmissionRow
+from aarlab.server._score import correct_in, predictions_in
+from aarlab.testbeds import Anchors
+
+
+@dataclass(frozen=True)
+class PublicSplit:
+    """What the guard needs to know of the public split.
+
+    Attributes:
+        groups: question of each example, shape (n,).
+        floor_correct: whether the weak supervisor is right, shape (n,).
+        anchors: floor and ceiling.
+    """
+
+    groups: NDArray[np.int32]
+    floor_correct: NDArray[np.float32]
+    anchors: Anchors
+
+
+def guard_of(study: StudyRow, examples: int) -> Guard:
+    """The leakage guard of a study."""
+    return make_guard(study.guard, study.secret, step=study.guard_step, examples=examples)
+
+
+def state_of(study: StudyRow) -> State:
+    """What the guard remembers of a study."""
+    return State() if study.guard_state is None else State.model_validate(study.guard_state)
+
+
+def ask_guard(session: Session, row: EvaluationRow, result: Evaluation, public: PublicSplit) -> Answer:
+    """The guard's answer to a new public score; what it remembers is kept in the same transaction.
+
+    Args:
+        session: one that writes.
+        row: the evaluation that is about to be recorded.
+        result: its score.
+        public: the split.
+    """
+    study = session.get_one(StudyRow, row.submission.study_id, with_for_update=True)
+    state = state_of(study)
+    query = _query(row.submission.sha256, result.correct, result.predictions, public)
+    answer, state = guard_of(study, result.correct.shape[1]).answer(query, state, _best(session, study, state, public))
+    study.guard_state = state.model_dump(mode="json")
+    row.answer = asdict(answer)
+    return answer
+
+
+def _best(session: Session, study: StudyRow, state: State, public: PublicSplit) -> Query | None:
+    if state.best_hash is None:
+        return None
+    row = session.scalar(
+        select(EvaluationRow)
+        .join(EvaluationRow.submission)
+        .where(SubmissionRow.study_id == study.id, SubmissionRow.sha256 == state.best_hash)
+        .where(EvaluationRow.task == "public")
+        .options(undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
+    )
+    assert row is not None
+    return _query(state.best_hash, correct_in(row), predictions_in(row), public)
+
+
+def _query(sha256: str, correct: NDArray[np.float32], predictions: NDArray[np.float32], public: PublicSplit) -> Query:
+    return Query(
+        correct=correct,
+        groups=public.groups,
+        floor=public.anchors.floor,
+        floor_correct=public.floor_correct,
+        content_hash=sha256,
+        predictions=predictions.astype(np.float16).astype(np.float32),  # as they are kept
+    )
