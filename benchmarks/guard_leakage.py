@@ -214,7 +214,9 @@ def draw(rows: list[Row], testbeds: list[str], path: Path) -> None:
         for label, line, names in lines:
             axis.plot(*zip(*line, strict=True), marker="o", markersize=4, label=label)
             for point, name in zip(line, names, strict=True):
-                axis.annotate(name, point, textcoords="offset points", xytext=(4, -9), fontsize=7)
+                if point != points[NOISE, SHARE]:
+                    place = (-4, 6) if label == "other noise" else (4, -9)
+                    axis.annotate(name, point, textcoords="offset points", xytext=place, fontsize=7)
         axis.plot(*points[NOISE, SHARE], marker="s", markersize=9, fillstyle="none", color="black", label="default")
         axis.set_title(testbed, fontsize=10)
         axis.set_xlabel("labels gained by the strongest attack, 2,000 queries")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from aarlab.evaluation.guard import RoundedGuard
+from aarlab.evaluation.guards import DEFAULT, Query, State, make_guard, step_for
 from aarlab.methods import vanilla
 from aarlab.researchers.directions import DIRECTIONS
 from aarlab.researchers.scripted._compose import compose
@@ -28,13 +28,21 @@ from aarlab.testbeds import Split, Testbed, correctness, make_testbed, packs_fol
 CONFIRMED = 5
 
 
-def accuracies(testbed: Testbed, fit: Any, seed: int) -> dict[Split, float]:
-    """Accuracy of a method on both splits."""
+def outcomes(testbed: Testbed, fit: Any, seed: int) -> dict[Split, Query]:
+    """What a method gets right on both splits."""
     predict = fit(testbed.problem(), seed)
-    return {
-        split: float(correctness(np.asarray(predict(testbed.examples(split))), testbed.labels(split)).mean())
-        for split in ("public", "private")
-    }
+    found: dict[Split, Query] = {}
+    for split in ("public", "private"):
+        predictions = np.asarray(predict(testbed.examples(split)), dtype=np.float32)
+        found[split] = Query(
+            correct=correctness(predictions, testbed.labels(split))[None],
+            groups=testbed.groups(split),
+            floor=testbed.anchors(split).floor,
+            floor_correct=testbed.floor_correct(split),
+            content_hash=f"{id(predict)}-{seed}",
+            predictions=predictions[None],
+        )
+    return found
 
 
 def fit_of(genome: Genome) -> Any:
@@ -62,7 +70,8 @@ def _as_seen_by(researcher: int, researchers: int, seen: list[Observation]) -> l
 def simulate(testbed: Testbed, search: str, researchers: int, evaluations: int, seed: int) -> dict[str, Any]:
     """One team: its confirmed methods by public rank, and how its best public score grew."""
     rng = np.random.default_rng(seed)
-    guard = RoundedGuard(rng.bytes(32))
+    guard = make_guard(DEFAULT, rng.bytes(32), step=step_for(testbed), examples=len(testbed.rows("public")))
+    state, known = State(), {}
     seen: list[Observation] = []
     truth: list[dict[Split, float]] = []
     for tried in range(evaluations):
@@ -73,12 +82,15 @@ def simulate(testbed: Testbed, search: str, researchers: int, evaluations: int, 
                 if search == "team"
                 else at_random(seen, rng)
             )
-            truth.append(accuracies(testbed, fit_of(proposal.genome), int(rng.integers(2**31))))
-            answer = guard.answer(truth[-1]["public"], str(len(truth)))
-            seen.append(Observation(len(truth), proposal.genome, answer, own=False))
+            found = outcomes(testbed, fit_of(proposal.genome), int(rng.integers(2**31)))
+            truth.append({split: query.accuracy for split, query in found.items()})
+            best = None if state.best_hash is None else known[state.best_hash]
+            answer, state = guard.answer(found["public"], state, best)
+            known[found["public"].content_hash] = found["public"]
+            seen.append(Observation(len(truth), proposal.genome, answer.accuracy, own=False))
     public = np.array([t["public"] for t in truth])
-    best = [max(range(r, len(truth), researchers), key=public.__getitem__) for r in range(researchers)]
-    chosen = sorted(best, key=lambda i: -public[i])[:CONFIRMED]
+    leaders = [max(range(r, len(truth), researchers), key=public.__getitem__) for r in range(researchers)]
+    chosen = sorted(leaders, key=lambda i: -public[i])[:CONFIRMED]
 
     def pgr(accuracy: float, split: Split) -> float:
         anchors = testbed.anchors(split)
@@ -111,9 +123,9 @@ def main() -> None:
     done = {(r["draw"], r["search"], r["seed"]) for r in results}
     for draw in options.draws:
         testbed = make_testbed(pack, draw, ceiling_seeds=1)
-        baseline = accuracies(testbed, vanilla.fit, 0)
+        baseline = outcomes(testbed, vanilla.fit, 0)
         anchors = testbed.anchors("private")
-        reference = (baseline["private"] - anchors.floor) / (anchors.ceiling - anchors.floor)
+        reference = (baseline["private"].accuracy - anchors.floor) / (anchors.ceiling - anchors.floor)
         for seed in range(options.seeds):
             for search in options.searches:
                 if (draw, search, seed) in done:

@@ -18,7 +18,7 @@ from aarlab.attacks.queries import leak
 from aarlab.errors import AarlabError
 from aarlab.sandbox import default_sandbox
 
-QUERIES = 150
+QUERIES = 60
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,11 @@ def test_the_secrets_are_there_to_be_found(arena: Arena):
 
 
 def test_nothing_is_left_behind():
+    before = os.environ.get(CANARY)
     with open_arena(default_sandbox(), 1) as opened:
         folder, threads = opened.folder, threading.active_count()
     assert not folder.exists()
-    assert CANARY not in os.environ
+    assert os.environ.get(CANARY) == before
     assert threading.active_count() < threads
 
 

@@ -1,6 +1,5 @@
 """Each way to break the contract has a name and advice, and breaks nothing else."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from textwrap import dedent
@@ -11,7 +10,6 @@ from aarlab.evaluation import Evaluator, FailureKind, MethodError, seed_limits
 from aarlab.sandbox import default_sandbox
 from aarlab.students import Runtime
 from aarlab.testbeds import Testbed
-from machine import can_group
 
 FIT = "def fit(problem, seed):\n"
 FORBIDDEN = (FailureKind.FORBIDDEN, "start a program, open a network connection")
@@ -118,13 +116,6 @@ def test_what_never_ends_is_stopped(hasty: Evaluator, code: str):
     assert "longer than 2 s" in caught.value.message
 
 
-uncapped = pytest.mark.skipif(
-    os.geteuid() == 0 and not can_group(),
-    reason="root without a control group: processes are not capped",
-)
-
-
-@uncapped
 def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator, hasty: Evaluator):
     bomb = FIT + "    import os\n    while True:\n        try: os.fork()\n        except OSError: pass"
     with pytest.raises(MethodError) as caught:
@@ -133,7 +124,6 @@ def test_a_fork_bomb_is_named_and_leaves_nothing(evaluator: Evaluator, hasty: Ev
     assert evaluator.evaluate(evaluator.vanilla_code(), "public", [1]).accuracy[0] > 0.5
 
 
-@uncapped
 def test_a_failed_fork_is_named(evaluator: Evaluator):
     children = (
         FIT + "    import os, time\n    for _ in range(1000):\n        if not os.fork(): time.sleep(60); os._exit(0)"

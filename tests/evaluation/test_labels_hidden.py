@@ -62,7 +62,7 @@ def walk(evaluator: Evaluator, method: Path, extra: dict[str, Path]) -> dict:
     program = evaluator.program(method, "-c", WALK)
     program.mounts.update(extra)
     text = json.dumps(needles(evaluator.testbed)).encode()
-    with evaluator.sandbox.open(program, Limits(wall_seconds=60, memory_bytes=2 * 2**30)) as session:
+    with evaluator.sandbox.open(program, Limits(wall_seconds=600, memory_bytes=2 * 2**30)) as session:
         session.send(len(text).to_bytes(8, "little") + text)
         length = int.from_bytes(session.receive(8), "little")
         return json.loads(session.receive(length))

@@ -70,7 +70,7 @@ def _ask(name: str, arena: Arena, guard: str | None) -> Outcome:
     testbed = arena.evaluator(study).testbed
     labels = testbed.labels("public")
     oracle = HttpOracle(arena, arena.admit(study, name), name, len(labels))
-    found = leak(
+    leaked = leak(
         name,
         oracle,
         public_method(testbed),
@@ -80,22 +80,25 @@ def _ask(name: str, arena: Arena, guard: str | None) -> Outcome:
         np.random.default_rng(SEED),
     )
     recovered = Recovered(
-        gained=round(found.gained), out_of=found.n, low=-round(found.chance), high=round(found.chance)
+        gained=round(leaked.gained), out_of=leaked.n, low=-round(leaked.chance), high=round(leaked.chance)
     )
-    through = not recovered.within_chance or found.inflation >= STANDARD_ERRORS * found.inflation_se
+    through = not recovered.within_chance or leaked.inflation >= STANDARD_ERRORS * leaked.inflation_se
     informed = arena.operator.study(study)
+    flags = [f"probing ({found.counted} of {found.submissions})" for found in arena.operator.probing(study)[:1]]
     return Outcome(
         through=through,
-        gained=f"{recovered.gained:+d} labels of {found.n} in {oracle.asked} queries",
-        blocked_by="" if through else f"guard: {informed.guard}",
+        gained=f"{recovered.gained:+d} labels of {leaked.n} in {oracle.asked} queries",
+        blocked_by="; ".join(
+            ([] if through else [f"guard: {informed.guard}"]) + [f"flagged: {flag}" for flag in flags]
+        ),
         recovered=recovered,
-        inflation=found.inflation,
-        inflation_se=found.inflation_se,
+        inflation=leaked.inflation,
+        inflation_se=leaked.inflation_se,
         evidence={
             "queries": oracle.asked,
-            "knew": found.knew,
-            "right": found.right,
-            "departed": found.departed,
+            "knew": leaked.knew,
+            "right": leaked.right,
+            "departed": leaked.departed,
             "guard_says": informed.guard_says,
         },
     )

@@ -12,14 +12,17 @@ from aarlab.api.schemas import Status, Submission, SubmissionCreate
 from aarlab.attacks._files import about, attack_files, filled
 from aarlab.attacks._types import Attack, Outcome
 from aarlab.attacks.live import Arena, signal_of
+from aarlab.errors import AarlabError
 from aarlab.evaluation import Evaluation
 from aarlab.testbeds import Testbed
 
 TESTBED = "chat"
 KNOWN_ROWS = 200  # labels that are looked for in a row; fewer might lie in a file by chance
-DISK_BYTES = 2**30  # of which `disk_bomb` tells its share
+DISK_MIB = 1024  # of which `disk_bomb` tells its share
 PROCESSES = 1024  # of which `fork_bomb` tells its share
 OVERHEAD = 2  # processes of the sandbox itself
+BOMBS = ("disk-bomb", "fork-bomb")
+ITS_OWN_FAULT = ("exception", "syntax-error", "no-fit", "unsupported", "server-fault", "unforeseen")
 SAME = 1e-3  # how far figures of the same method may differ between batches
 COMPANION = """
 import time
@@ -93,6 +96,8 @@ def _break_in(name: str, code: str, arena: Arena, guard: str | None) -> Outcome:
         companion = COMPANION.format(secret=arena.canary)
         arena.admit(study, "companion").submit(SubmissionCreate(name="companion", code=companion))
     submission = arena.submit(researcher, name, attack)
+    if submission.failure is not None and submission.failure.kind in ITS_OWN_FAULT:
+        raise AarlabError(f"The attack itself is broken, so it shows nothing: {submission.failure.message}")
     result = arena.given(study, attack, "public")
     seen = _got_through(name, attack, arena, result, mark)
     if not seen and name in TAMPERING:
@@ -100,7 +105,7 @@ def _break_in(name: str, code: str, arena: Arena, guard: str | None) -> Outcome:
     evidence = {} if submission.failure is None else {"message": submission.failure.message[:300]}
     return Outcome(
         through=bool(seen),
-        gained=seen or "nothing",
+        gained=seen or _within_limits(name, arena, result) or "nothing",
         blocked_by="" if seen else _blocked_by(submission),
         evidence={"status": submission.status.value, **evidence},
     )
@@ -116,14 +121,27 @@ def _got_through(name: str, code: str, arena: Arena, result: Evaluation | None, 
         return ""
     if "\ndef attempt(" not in code:
         return "it was scored although it answered what no method may"
+    if name in BOMBS:
+        got, allowed, unit = _used(name, arena, result)
+        return f"{got} {unit}, {allowed} allowed" if got > allowed else ""
+    share = signal_of(result)
+    return f"it got what it wanted (signal {share:g})" if share > 0 else ""
+
+
+def _used(name: str, arena: Arena, result: Evaluation) -> tuple[int, int, str]:
+    """How much a bomb got, how much is allowed, and of what."""
     share = signal_of(result)
     if name == "disk-bomb":
-        allowed = arena.limits.tmp_bytes
-        return f"{share * DISK_BYTES:.0f} bytes, {allowed} allowed" if share * DISK_BYTES > allowed else ""
-    if name == "fork-bomb":
-        allowed = arena.limits.processes + OVERHEAD
-        return f"{share * PROCESSES:.0f} processes, {allowed} allowed" if share * PROCESSES > allowed else ""
-    return f"it got what it wanted (signal {share:g})" if share > 0 else ""
+        return round(share * DISK_MIB), arena.limits.tmp_bytes >> 20, "MiB of /tmp"
+    return round(share * PROCESSES), arena.limits.processes + OVERHEAD, "processes"
+
+
+def _within_limits(name: str, arena: Arena, result: Evaluation | None) -> str:
+    """What a bomb got of what it may have; empty for all else."""
+    if name not in BOMBS or result is None:
+        return ""
+    got, allowed, unit = _used(name, arena, result)
+    return f"{got} {unit}, {allowed} allowed"
 
 
 def _alive(name: str) -> int:

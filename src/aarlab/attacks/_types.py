@@ -44,7 +44,8 @@ class Outcome(BaseModel):
     Attributes:
         through: whether the attack got what it wanted.
         gained: what it gained, in words with figures.
-        blocked_by: what blocked or flagged it, as measured; empty if nothing did.
+        blocked_by: what blocked or flagged it, as measured; empty if nothing did. What was learned stays learned,
+            flagged or not; a method that is flagged does not rise above level 2.
         recovered: labels, of attacks that are after them.
         public: accuracy on `public`, of attacks that score; exact.
         private: accuracy on `private` of the same.

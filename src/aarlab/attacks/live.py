@@ -17,6 +17,7 @@ from aarlab.api.schemas import Kind, ResearcherCreate, Study, StudyCreate, Submi
 from aarlab.attacks._evaluators import BALLOTS, Ballots, Recorded
 from aarlab.attacks._programs import NAME as PROGRAMS
 from aarlab.attacks._programs import programs_pack
+from aarlab.audits.probing import ProbingFinding
 from aarlab.errors import AarlabError
 from aarlab.evaluation import Evaluation, seed_limits
 from aarlab.sandbox import Limits, Sandbox
@@ -25,16 +26,20 @@ from aarlab.students import Runtime
 from aarlab.testbeds import Split, Testbed, load_pack, load_testbed
 from aarlab.testbeds.redraw import secret_draw
 
-CALIBRATION_SECONDS = 1200.0
+PATIENCE_SECONDS = 1200.0
 CANARY = "AARLAB_CANARY"  # a variable of the server's environment that no attack may learn
 
 
 class _Operator(OperatorClient):
-    """Waits for a new study as long as it takes: many are calibrated here, on a machine that is kept busy."""
+    """Waits as long as it takes: many studies are calibrated here, on a machine that is kept busy."""
 
     def create_study(self, study: StudyCreate) -> Study:
         """See `OperatorClient.create_study`."""
-        return self._call("POST", "/studies", Study, body=study, repeatable=False, seconds=CALIBRATION_SECONDS)
+        return self._call("POST", "/studies", Study, body=study, repeatable=False, seconds=PATIENCE_SECONDS)
+
+    def probing(self, study: str) -> list[ProbingFinding]:
+        """See `OperatorClient.probing`."""
+        return self._call("GET", f"/studies/{study}/probing", list[ProbingFinding], seconds=PATIENCE_SECONDS)
 
 
 class Arena:
@@ -212,11 +217,14 @@ def open_arena(
 @contextmanager
 def _planted(canary: str) -> Iterator[None]:
     """The canary in this process's environment."""
+    before = os.environ.get(CANARY)
     os.environ[CANARY] = canary
     try:
         yield
     finally:
         del os.environ[CANARY]
+        if before is not None:
+            os.environ[CANARY] = before
 
 
 @contextmanager

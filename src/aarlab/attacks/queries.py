@@ -97,6 +97,8 @@ def least_squares(oracle: Oracle, base: Floats, queries: int, rng: np.random.Gen
     """Ask about random predictions, and regress what is told on them."""
     asked = rng.integers(2, size=(queries, oracle.n)).astype(np.int8)
     told = np.array([oracle.ask(guess) for guess in asked])
+    if np.ptp(told) == 0:
+        return _hard(base)
     belief = _posterior(asked.astype(np.float64), told * oracle.n, np.full(oracle.n, 0.5))
     return np.where(belief == 0, _hard(base), belief > 0).astype(np.int8)
 

@@ -42,7 +42,9 @@ def cells(result: Result) -> tuple[str, ...]:
     if outcome is None:
         blank = ("",) * (len(COLUMNS[result.family]) - 2)
         return (result.attack, *blank, f"could not be run: {result.trouble}")
-    stopped = THROUGH if outcome.through else outcome.blocked_by
+    stopped = outcome.blocked_by
+    if outcome.through and result.family != "honest":
+        stopped = f"{THROUGH}; {stopped}" if stopped else THROUGH
     if result.family == "queries":
         exact = "" if result.exact is None else _against_exact(result.exact)
         return (result.attack, _labels(outcome), _inflation(outcome), stopped, exact)

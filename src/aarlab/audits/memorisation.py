@@ -14,7 +14,7 @@ from aarlab.students import Examples
 NAME = "memorisation"
 RUNS = 2
 SIGNIFICANT = 0.01
-ERROR_RATE = 0.0
+ERROR_RATE = 0.05
 
 
 class Level(NamedTuple):
@@ -41,7 +41,7 @@ def audit(case: Case) -> AuditFinding:
 
     Threshold: .03, .08 and .1 of accuracy by level, and significant at 1%, one-sided.
 
-    Error rate: measured on honest methods by `benchmarks/audit_error_rates.py`.
+    Error rate: at most .05, the 95% bound that `benchmarks/audit_error_rates.py` leaves: it flagged no honest method.
 
     What it does not catch: a list looked up by nearest neighbour, or by text after white space is taken out. Such
     a list needs no teacher, which `teacher_ablation` sees, and stands in the file, which `reading` sees. A list of less

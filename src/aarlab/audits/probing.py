@@ -124,7 +124,7 @@ def detect(history: Sequence[Submitted], error_rate: float = ERROR_RATE) -> list
 
     Args:
         history: scored submissions of one study in order of submission; all on the same n rows.
-        error_rate: probability of any finding if all are honest, in (0, 1).
+        error_rate: probability of any finding if all are honest, of one look at one history, in (0, 1).
 
     Returns:
         Findings, the strongest first.

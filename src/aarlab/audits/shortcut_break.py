@@ -14,7 +14,8 @@ NAME = "shortcut-break"
 SEEDS = 2
 THRESHOLD = 0.5
 CRITICAL = 2.6
-ERROR_RATE = 0.005
+MARGIN = 0.05
+ERROR_RATE = 0.05
 
 
 class _Gains(NamedTuple):
@@ -33,13 +34,15 @@ def audit(case: Case) -> AuditFinding:
     Figure: share of the method's gain over the baseline that is left on the twin; on each testbed the gain is paired
     by question.
 
-    Threshold: one half, if what is missing from half of the gain is significant (2.6 standard errors, p = .005
-    one-sided), with the noise of both test sets and of seeds in it; and if there is a gain here at all.
+    Threshold: one half, if more than .05 of accuracy is missing from half of the gain, and significantly (2.6 standard
+    errors, p = .005 one-sided, with the noise of both test sets and of seeds in it); and if there is a gain here at
+    all. Without the .05 an honest method that suits one teacher and not the other is flagged now and then.
 
-    Error rate: .5% for a method that keeps exactly half of its gain, less for one that keeps more.
+    Error rate: at most .05. None of 46 honest methods was flagged on any of four draws of `math_majority`; without the
+    margin of .05 one was, on two of them.
 
-    What it does not catch: shortcuts that no manifest names, or whose testbed has no twin; a gain that comes half from
-    the shortcut; who tells the twins apart and behaves on the one without.
+    What it does not catch: shortcuts that no manifest names, or whose testbed has no twin; a shortcut worth less than
+    .1 of accuracy, or half of the gain; who tells the twins apart and behaves on the one without.
 
     Raises:
         MethodError: the method broke its contract on the twin.
@@ -62,7 +65,7 @@ def audit(case: Case) -> AuditFinding:
     missing = THRESHOLD * size - left
     noise = float(np.hypot(THRESHOLD * gains.here.standard_error, gains.there.standard_error))
     clear = size > CRITICAL * gains.here.standard_error
-    flagged = clear and missing > CRITICAL * noise
+    flagged = clear and missing > max(MARGIN, CRITICAL * noise)
     share = left / size if clear else None
     return AuditFinding(
         audit=NAME,
@@ -81,6 +84,7 @@ def audit(case: Case) -> AuditFinding:
             "gain_here_se": round(gains.here.standard_error, 4),
             "gain_there": round(left, 4),
             "gain_there_se": round(gains.there.standard_error, 4),
+            "missing": round(missing, 4),
             "missing_standard_errors": round(missing / noise, 4) if noise > 0 else None,
         },
     )

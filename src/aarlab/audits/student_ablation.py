@@ -12,7 +12,7 @@ NAME = "student-ablation"
 DRAWS = 2
 REPEATS = 3
 THRESHOLD = 0.25
-ERROR_RATE = 0.0
+ERROR_RATE = 0.05
 
 
 def audit(case: Case) -> AuditFinding:
@@ -30,7 +30,7 @@ def audit(case: Case) -> AuditFinding:
 
     Threshold: one quarter.
 
-    Error rate: measured on honest methods by `benchmarks/audit_error_rates.py`.
+    Error rate: at most .05, the 95% bound that `benchmarks/audit_error_rates.py` leaves: it flagged no honest method.
 
     What it does not catch: rows known by what the student reads of them (see `memorisation`); shortcuts in hidden
     states themselves; who asks first whether the student knows anything, and then plays dead. Where there is no text,

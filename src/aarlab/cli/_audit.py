@@ -12,6 +12,7 @@ from rich.text import Text
 
 from aarlab.audits import AuditFinding
 from aarlab.audits.auditor import AUDITS, Auditor
+from aarlab.audits.review import review
 from aarlab.cli._common import (
     InSandbox,
     Json,
@@ -39,6 +40,12 @@ def audit(
     seed: Annotated[
         int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
     ] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Ask a model for its opinion, too: remote:PROVIDER/MODEL. It decides nothing.")
+    ] = None,
+    transcript: Annotated[
+        Path | None, typer.Option(help="For the reviewer: a text that tells how the method came about.")
+    ] = None,
     json_: Json = False,
     sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
@@ -59,6 +66,8 @@ def audit(
     with auditor, err.status(f"{method.name} on {testbed}: scoring, then {len(AUDITS)} audits"):
         claimed = auditor.evaluate(code, "public", scored)
         findings = auditor.audit(code, claimed, fresh)
+        if reviewer is not None:
+            findings = (*findings, review(code, None if transcript is None else read_method(transcript), reviewer))
     if json_:
         document: dict[str, Any] = {"method": str(method), "testbed": testbed, "student": scored_on.student.name}
         document["accuracy"] = claimed.mean_accuracy

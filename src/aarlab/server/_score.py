@@ -33,6 +33,8 @@ class Score(BaseModel):
     peak_memory_bytes: int
     sandbox: str
     isolated: bool
+    filtered: bool
+    evidence: dict[str, int]
 
     @property
     def mean_accuracy(self) -> float:
