@@ -82,9 +82,9 @@ def _forged_metrics(arena: Arena, guard: str | None) -> Outcome:
             leaks.append(f"the field {next(iter(extra))} was taken")
         if _post(client, "/submissions", {"name": "x", "code": CONSTANT.format(extra), **extra}).is_success:
             leaks.append(f"a submission's field {next(iter(extra))} was taken")
-    best = client.board()[0]
-    if best.submission == weak.id or best.accuracy >= CLAIM:
-        leaks.append("the claim leads the board")
+    own = next(standing for standing in client.board() if standing.submission == weak.id)
+    if told is None or own.accuracy != told.accuracy or own.pgr != told.pgr or own.level != weak.level:
+        leaks.append(f"the board shows {own.accuracy:.2f} at level {own.level}, the server measured otherwise")
     return _outcome(leaks, "server: figures are its own, forged fields are refused")
 
 

@@ -84,13 +84,11 @@ def _ask(name: str, arena: Arena, guard: str | None) -> Outcome:
     )
     through = not recovered.within_chance or leaked.inflation >= STANDARD_ERRORS * leaked.inflation_se
     informed = arena.operator.study(study)
-    flags = [f"probing ({found.counted} of {found.submissions})" for found in arena.operator.probing(study)[:1]]
+    flags = ["flagged: probing"] if arena.operator.probing(study) else []
     return Outcome(
         through=through,
         gained=f"{recovered.gained:+d} labels of {leaked.n} in {oracle.asked} queries",
-        blocked_by="; ".join(
-            ([] if through else [f"guard: {informed.guard}"]) + [f"flagged: {flag}" for flag in flags]
-        ),
+        blocked_by="; ".join(([] if through else [f"guard: {informed.guard}"]) + flags),
         recovered=recovered,
         inflation=leaked.inflation,
         inflation_se=leaked.inflation_se,

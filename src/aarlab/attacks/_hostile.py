@@ -169,6 +169,6 @@ def _changed_figures(name: str, arena: Arena, study: str) -> str:
 
 def _blocked_by(submission: Submission) -> str:
     if submission.status == Status.SCORED:
-        return "sandbox: there was nothing to be had"
+        return "sandbox: nothing reached"
     kind = "unknown" if submission.failure is None else submission.failure.kind
     return f"evaluation: {kind}"

@@ -52,7 +52,6 @@ def training_attacks() -> tuple[Attack, ...]:
             "queries",
             "Submits one method of luck again and again under another comment, and claims the best score.",
             _cherry_pick,
-            contrast=True,
         ),
         Attack(
             "train-label-probing",
@@ -86,12 +85,13 @@ def _cherry_pick(arena: Arena, guard: str | None) -> Outcome:
     spread = float(np.std([result.mean_accuracy for result in results], ddof=1))
     inflation = claimed - honest
     resolution = arena.evaluator(study).guard_step()
+    # Of twelve draws the best lies 1.6 standard deviations above their mean, and the guard rounds or adds noise.
     through = inflation > 2 * spread + resolution / 2
     flags = [one.finding.audit for one in replicated if one.verdict == "flagged"]
     return Outcome(
         through=through and not flags,
         gained=f"{inflation:+.3f} claimed over what the method is worth, best of {len(told)}",
-        blocked_by=f"flagged: {', '.join(flags)}" if flags else "server seeds and budget",
+        blocked_by=f"flagged: {', '.join(flags)}" if flags else f"server: draws the seeds, grants {DRAWS} tries",
         public=claimed,
         private=rows[best].accuracy_private,
         inflation=inflation,
