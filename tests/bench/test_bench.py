@@ -9,7 +9,7 @@ import pytest
 from aarlab.bench import document, markdown, run_bench, write_figure
 from aarlab.errors import AarlabError
 from aarlab.evaluation import library_method
-from aarlab.sandbox import default_sandbox
+from aarlab.sandbox import SandboxUnavailable, default_sandbox
 from aarlab.testbeds import Testbed
 
 TRUTHFUL = """
@@ -57,7 +57,7 @@ def test_what_was_scored_is_not_run_again(bench, small_testbed: Testbed):
         name, trusted_isolation = "never", True
 
         def open(self, *_):
-            raise AssertionError("it ran again")
+            raise SandboxUnavailable(("it ran again",))
 
     methods = {"truthful": TRUTHFUL, "confident": library_method("confident").code}
     again = run_bench(methods, [small_testbed], Never(), SEEDS)
@@ -66,9 +66,9 @@ def test_what_was_scored_is_not_run_again(bench, small_testbed: Testbed):
     for name in methods:
         assert first[name].score.estimate == second[name].score.estimate
         np.testing.assert_array_equal(first[name].score.correct, second[name].score.correct)
-    with pytest.raises(AssertionError, match="ran again"):
+    with pytest.raises(SandboxUnavailable, match="ran again"):
         run_bench({"truthful": TRUTHFUL + "\n"}, [small_testbed], Never(), SEEDS)
-    with pytest.raises(AssertionError, match="ran again"):
+    with pytest.raises(SandboxUnavailable, match="ran again"):
         run_bench(methods, [small_testbed], Never(), [3, 4])
 
 

@@ -29,6 +29,8 @@ from aarlab.api.schemas import (
 )
 from aarlab.audits.probing import ProbingFinding
 
+PATIENCE_SECONDS = 600.0  # for what the server computes while it is waited for
+
 
 class ResearcherClient(HttpClient):
     """What a researcher can do. All methods raise `ApiError` and its kinds.
@@ -111,8 +113,8 @@ class OperatorClient(HttpClient):
         return self._get("/health", Health)
 
     def create_study(self, study: StudyCreate) -> Study:
-        """Start a study; the baseline is queued at once."""
-        return self._post("/studies", Study, study, repeatable=False)
+        """Start a study: its splits are drawn, floor and ceiling measured, and the baseline queued."""
+        return self._call("POST", "/studies", Study, body=study, repeatable=False, seconds=PATIENCE_SECONDS)
 
     def studies(self) -> list[Study]:
         """All studies of the server, oldest first."""
@@ -171,7 +173,7 @@ class OperatorClient(HttpClient):
 
     def probing(self, study: str) -> list[ProbingFinding]:
         """Sequences of submissions that look like probing for labels, the strongest first."""
-        return self._get(_path(study, "probing"), list[ProbingFinding])
+        return self._call("GET", _path(study, "probing"), list[ProbingFinding], seconds=PATIENCE_SECONDS)
 
     def events(self, study: str) -> list[Event]:
         """The event log of a study, in order."""

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from aarlab.api import OperatorClient, ResearcherClient
-from aarlab.api.schemas import Kind, ResearcherCreate, Study, StudyCreate, Submission, SubmissionCreate
+from aarlab.api.schemas import Kind, ResearcherCreate, StudyCreate, Submission, SubmissionCreate
 from aarlab.attacks._evaluators import BALLOTS, Ballots, Recorded
 from aarlab.attacks._programs import NAME as PROGRAMS
 from aarlab.attacks._programs import programs_pack
-from aarlab.audits.probing import ProbingFinding
 from aarlab.errors import AarlabError
 from aarlab.evaluation import Evaluation, seed_limits
 from aarlab.sandbox import Limits, Sandbox
@@ -26,20 +25,7 @@ from aarlab.students import Runtime
 from aarlab.testbeds import Split, Testbed, load_pack, load_testbed
 from aarlab.testbeds.redraw import secret_draw
 
-PATIENCE_SECONDS = 1200.0
 CANARY = "AARLAB_CANARY"  # a variable of the server's environment that no attack may learn
-
-
-class _Operator(OperatorClient):
-    """Waits as long as it takes: many studies are calibrated here, on a machine that is kept busy."""
-
-    def create_study(self, study: StudyCreate) -> Study:
-        """See `OperatorClient.create_study`."""
-        return self._call("POST", "/studies", Study, body=study, repeatable=False, seconds=PATIENCE_SECONDS)
-
-    def probing(self, study: str) -> list[ProbingFinding]:
-        """See `OperatorClient.probing`."""
-        return self._call("GET", f"/studies/{study}/probing", list[ProbingFinding], seconds=PATIENCE_SECONDS)
 
 
 class Arena:
@@ -205,7 +191,7 @@ def open_arena(
         app = create_app(arena.database, arena, arena.token, workers)
         arena.url = stack.enter_context(embedded(app))
         stack.callback(arena.close)  # before the server stops, so that it waits for no evaluation
-        arena.operator = stack.enter_context(_Operator(arena.url, arena.token))
+        arena.operator = stack.enter_context(OperatorClient(arena.url, arena.token))
         (arena.folder / "operator.txt").write_text(arena.canary, encoding="utf-8")
         stack.enter_context(_planted(arena.canary))
         arena.sockets += [

@@ -32,7 +32,8 @@ class StudyEvaluators:
         """
         self._sandbox, self._student, self._workers = sandbox, student, workers
         self._made: dict[tuple[str, bytes], Auditor] = {}
-        self._lock = threading.Lock()  # calibrating twice would only waste time
+        self._locks: dict[tuple[str, bytes], threading.Lock] = {}  # each study waits for its own calibration only
+        self._all = threading.Lock()  # guards both
 
     def __enter__(self) -> Self:
         return self
@@ -52,12 +53,16 @@ class StudyEvaluators:
         Raises:
             TestbedError: there is no such testbed, or no draw of it has a gap to recover.
         """
-        with self._lock:
-            key = (testbed, secret)
-            if key not in self._made:
+        key = (testbed, secret)
+        with self._all:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if (made := self._made.get(key)) is None:
                 log.info("drawing the splits of %s", testbed)
-                self._made[key] = Auditor(self._testbed(testbed, secret), self._sandbox, workers=self._workers)
-            return self._made[key]
+                made = Auditor(self._testbed(testbed, secret), self._sandbox, workers=self._workers)
+                with self._all:
+                    self._made[key] = made
+            return made
 
     def _testbed(self, name: str, secret: bytes) -> Testbed:
         if self._student != PROBE:
@@ -67,6 +72,7 @@ class StudyEvaluators:
 
     def close(self) -> None:
         """End what still runs."""
-        with self._lock:
-            for evaluator in self._made.values():
-                evaluator.close()
+        with self._all:
+            made = list(self._made.values())
+        for evaluator in made:
+            evaluator.close()
