@@ -2,7 +2,7 @@
 
     python benchmarks/guard_draws.py --draws 101 102 103 104 105 106
 
-`guard_leakage.py` measures all guards and attacks on few draws; this measures one attack, `informed-regression`, on many.
+`guard_leakage.py` measures all guards and attacks on few draws; this, `informed-regression` on many.
 It starts from the predictions of `confident`, asks until the guard's answers are used up, and guesses the labels.
 """
 
