@@ -83,3 +83,12 @@ def test_only_scored_submissions_are_audited(world):
     with pytest.raises(Refused) as caught:
         world.operator.audit(world.study, [broken])
     assert caught.value.type == "urn:aarlab:not-scored"
+
+
+def test_an_audit_that_failed_has_ended_too(world):
+    """Else a team would ask for it again and never come to the next best."""
+    (one,) = submitted(world, "# accuracy=0.8\n# fail-audit=exception\n")
+    assert world.operator.audit(world.study, [one]).failed == (one,)
+    row = next(row for row in world.operator.leaderboard(world.study) if row.submission == one)
+    assert (row.audited, row.level) == (True, Level.SCORED)
+    assert world.operator.audits(one) == []

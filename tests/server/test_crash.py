@@ -2,15 +2,20 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
-from double import TOKEN
+from aarlab.server import create_app, embedded, serve
+from aarlab.server._database import DatabaseUnusable
+from double import TOKEN, Double, only
 
 DOUBLE = Path(__file__).parent.parent / "double.py"
 
@@ -63,3 +68,13 @@ def test_a_stopped_server_queues_again_what_it_abandons(serving):
         assert ada.wait(slow, timeout=20).status == Status.SCORED
         assert ada.me().evaluations_used == 1
     assert time.monotonic() - started < 15
+
+
+def test_a_database_of_another_version_is_named(tmp_path: Path):
+    with closing(sqlite3.connect(tmp_path / "old.db")) as raw, raw:
+        raw.execute("CREATE TABLE studies (id VARCHAR PRIMARY KEY)")
+    app = create_app(tmp_path / "old.db", only(Double()), TOKEN)
+    with pytest.raises(DatabaseUnusable, match="another version"), embedded(app):
+        pass
+    with pytest.raises(DatabaseUnusable, match="another version"):
+        serve(app, port=0)

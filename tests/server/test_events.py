@@ -8,9 +8,9 @@ import pytest
 
 from aarlab.api import Forbidden, NotFound
 from aarlab.api.schemas import FindingCreate, FindingKind, SubmissionCreate
-from aarlab.server._database import Database
-from aarlab.server._events import verify
-from aarlab.server._store import Store
+from aarlab.server import read_log, verify_log
+from aarlab.server._database import DatabaseUnusable
+from aarlab.server.log import LogError
 
 
 def busy(world) -> int:
@@ -94,8 +94,27 @@ def test_no_edit_goes_unseen(serving, name: str):
 
 
 def broken(path: Path, study: str, head: str):
-    database = Database(path)
-    try:
-        return verify(Store(database).events(study), head)
-    finally:
-        database.close()
+    return verify_log(path, study, head)[1]
+
+
+def test_what_cannot_be_read_says_so(serving, tmp_path: Path):
+    with serving() as world:
+        busy(world)
+    assert [e.number for e in read_log(world.database, world.study)][:3] == [1, 2, 3]
+    missing = tmp_path / "nowhere.db"
+    with pytest.raises(LogError, match="is missing"):
+        read_log(missing, world.study)
+    assert not missing.exists()
+    with pytest.raises(LogError, match="no study"):
+        verify_log(world.database, "another", None)
+    (tmp_path / "text.db").write_text("no database " * 100)
+    with pytest.raises(DatabaseUnusable, match="not a database"):
+        read_log(tmp_path / "text.db", world.study)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as raw, raw:
+        raw.execute("CREATE TABLE studies (id VARCHAR PRIMARY KEY)")
+    with pytest.raises(DatabaseUnusable, match=r"another version of aarlab: studies lacks .*guard"):
+        read_log(tmp_path / "old.db", world.study)
+    with closing(sqlite3.connect(world.database)) as raw, raw:
+        raw.execute("UPDATE events SET payload = '{' WHERE number = 2")
+    with pytest.raises(LogError, match="edited"):
+        read_log(world.database, world.study)

@@ -314,7 +314,7 @@ class Row(Schema):
     accuracy_private: float | None
     gain_private: Interval | None = Field(description="accuracy over vanilla on private, paired by question")
     p_private: float | None = Field(description="two-sided p of no gain, Holm-adjusted over those confirmed")
-    audited: bool
+    audited: bool = Field(description="its audits have ended, whatever they found")
     flags: tuple[str, ...] = Field(description="audits that flagged it and were not overruled")
     failure_private: str | None = Field(description="kind of failure, if it was looked at but has no score")
     isolated: bool = Field(description="False if it ran without a sandbox: then the figures prove nothing")

@@ -6,12 +6,18 @@ from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
+from aarlab.errors import AarlabError
 from aarlab.server._models import Base
 
 BUSY_MILLISECONDS = 30_000
+
+
+class DatabaseUnusable(AarlabError):
+    """The database is none of this version's, or none at all."""
 
 
 class Database:
@@ -22,6 +28,9 @@ class Database:
 
         Args:
             where: path of an SQLite file, or an SQLAlchemy URL.
+
+        Raises:
+            DatabaseUnusable: it cannot be opened, or another version made it.
         """
         if isinstance(where, Path):
             where.touch(mode=0o600)  # it keeps secrets; SQLite gives its side files the same mode
@@ -30,8 +39,25 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _configure)
             event.listen(self.engine, "begin", _begin)
-        Base.metadata.create_all(self.engine)
+        try:
+            Base.metadata.create_all(self.engine)
+            self._check_columns(where)
+        except DatabaseError as error:
+            self.close()
+            raise DatabaseUnusable(f"{where} cannot be used: {error.orig}.", "Restore it, or name another.") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def _check_columns(self, where: Path | str) -> None:
+        found = inspect(self.engine)
+        for table in Base.metadata.tables.values():
+            if missing := {column.name for column in table.columns} - {
+                c["name"] for c in found.get_columns(table.name)
+            }:
+                self.close()
+                raise DatabaseUnusable(
+                    f"{where} was made by another version of aarlab: {table.name} lacks {', '.join(sorted(missing))}.",
+                    "Go on with that version, or start a new study.",
+                )
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from aarlab.api.schemas import Row, Standing
+from aarlab.api.schemas import Row, Standing, Status
 from aarlab.server._models import SubmissionRow
 from aarlab.server._protocol import Evaluates
 from aarlab.server._score import Score, correct_in, score_in
-from aarlab.server._store import PRIVATE, PUBLIC, Store
+from aarlab.server._store import AUDIT, PRIVATE, PUBLIC, Store
 from aarlab.server._views import guarded, level_of, verdicts
 from aarlab.stats import Comparison, compare_accuracy, holm
 
@@ -56,7 +56,7 @@ def _gains(
 
 
 def _row(rank: int, row: SubmissionRow, public: Score, gain: Comparison | None, p: float | None) -> Row:
-    look = row.evaluation(PRIVATE)
+    look, audit = row.evaluation(PRIVATE), row.evaluation(AUDIT)
     private = score_in(look)
     return Row(
         rank=rank,
@@ -71,7 +71,7 @@ def _row(rank: int, row: SubmissionRow, public: Score, gain: Comparison | None, 
         accuracy_private=None if private is None else private.mean_accuracy,
         gain_private=None if gain is None else gain.difference,
         p_private=p,
-        audited=bool(row.audits),
+        audited=audit is not None and audit.status in (Status.SCORED, Status.FAILED),
         flags=tuple(audit for audit, verdict in verdicts(row).items() if verdict == "flagged"),
         failure_private=None if look is None or look.failure is None else str(look.failure["kind"]),
         isolated=public.isolated and (private is None or private.isolated),

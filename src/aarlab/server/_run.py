@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from aarlab.api.errors import Unreachable
+from aarlab.errors import AarlabError
 from aarlab.server._services import services_of
 
 START_SECONDS = 30.0
@@ -51,9 +52,16 @@ def serve(app: FastAPI, host: str = LOOPBACK, port: int = 8470) -> None:
         app: from `create_app`.
         host: address to listen on.
         port: port to listen on.
+
+    Raises:
+        DatabaseUnusable: the app cannot open its database.
     """
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
-        _Server(app, host=host, port=port).run()
+        try:
+            _Server(app, host=host, port=port).run()
+        except SystemExit:
+            _raise_failure(app)
+            raise
 
 
 @contextlib.contextmanager
@@ -67,7 +75,8 @@ def embedded(app: FastAPI) -> Iterator[str]:
         The server's address, such as `http://127.0.0.1:40123`.
 
     Raises:
-        Unreachable: it did not start; its log says why.
+        DatabaseUnusable: the app cannot open its database.
+        Unreachable: it did not start for another reason; its log says why.
     """
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it each answer takes 40 ms more.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -78,11 +87,19 @@ def embedded(app: FastAPI) -> Iterator[str]:
         thread.start()
         try:
             if not server.ready.wait(START_SECONDS) or not server.started:
+                _raise_failure(app)
                 raise Unreachable("The server did not start.", "Its log says why.")
             yield f"http://{LOOPBACK}:{port}"
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _raise_failure(app: FastAPI) -> None:
+    """Raise what kept an app from starting, if it is known."""
+    failure = getattr(app.state, "failure", None)
+    if isinstance(failure, AarlabError):
+        raise failure
 
 
 def _run(server: _Server, listener: socket.socket) -> None:

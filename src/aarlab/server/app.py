@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 import aarlab
 from aarlab.api.schemas import PREFIX, Health
+from aarlab.errors import AarlabError
 from aarlab.server import _problems, _routes_operator, _routes_researcher
 from aarlab.server._bell import Bell
 from aarlab.server._database import Database
@@ -46,7 +47,11 @@ def create_app(database: Path | str, evaluators: Evaluators, operator_token: str
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = await run_in_threadpool(Database, database)
+        try:
+            opened = await run_in_threadpool(Database, database)
+        except AarlabError as error:
+            app.state.failure = error  # for whoever serves it; here it would only be logged
+            raise
         bell, queue, store = Bell(), Queue(opened), Store(opened)
         worker = Worker(queue, store, evaluators, bell, workers)
         app.state.services = Services(opened, store, queue, worker, bell, evaluators, operator_hash)

@@ -1,12 +1,20 @@
 """The event log of a study, read straight from its database: for the operator, without a server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aarlab.api.schemas import Event
+from aarlab.errors import AarlabError
 from aarlab.server._database import Database
 from aarlab.server._events import Break, verify
+from aarlab.server._problems import ProblemError
 from aarlab.server._store import Store
 from aarlab.server._views import event_view
+
+
+class LogError(AarlabError):
+    """An event log cannot be read."""
 
 
 def read_log(database: Path, study: str) -> list[Event]:
@@ -15,12 +23,18 @@ def read_log(database: Path, study: str) -> list[Event]:
     Args:
         database: the SQLite file.
         study: id of the study.
+
+    Raises:
+        LogError: there is no such database or study, or an entry cannot be read.
+        DatabaseUnusable: it is damaged, or another version made it.
     """
-    opened = Database(database)
-    try:
-        return [event_view(row) for row in Store(opened).events(study)]
-    finally:
-        opened.close()
+    with _opened(database) as store:
+        try:
+            return [event_view(row) for row in store.events(study)]
+        except ValueError:
+            raise LogError(
+                f"An entry of {database} cannot be read: somebody has edited it.", "`aarlab log verify` says which."
+            ) from None
 
 
 def verify_log(database: Path, study: str, head: str | None) -> tuple[int, Break | None]:
@@ -30,10 +44,24 @@ def verify_log(database: Path, study: str, head: str | None) -> tuple[int, Break
         database: the SQLite file.
         study: id of the study.
         head: hash of the last entry as noted elsewhere, if it was.
+
+    Raises:
+        LogError: there is no such database or study.
+        DatabaseUnusable: it is damaged, or another version made it.
     """
+    with _opened(database) as store:
+        rows = store.events(study)
+        return len(rows), verify(rows, head)
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[Store]:
+    if not database.is_file():  # opening it would make an empty one
+        raise LogError(f"{database} is missing.", "Restore the study's folder from a copy.")
     opened = Database(database)
     try:
-        rows = Store(opened).events(study)
-        return len(rows), verify(rows, head)
+        yield Store(opened)
+    except ProblemError as error:
+        raise LogError(error.problem.detail, "The database belongs to another study, or was edited.") from None
     finally:
         opened.close()
