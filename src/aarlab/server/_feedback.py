@@ -11,7 +11,6 @@ from aarlab.evaluation import Evaluation
 from aarlab.evaluation.guards import Answer, Guard, Query, State, make_guard
 from aarlab.server._models import EvaluationRow, StudyRow, SubmissionRow
 from aarlab.server._score import correct_in, predictions_in
-from aarlab.testbeds import Anchors
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,15 @@ class PublicSplit:
     Attributes:
         groups: question of each example, shape (n,).
         floor_correct: whether the weak supervisor is right, shape (n,).
-        anchors: floor and ceiling.
     """
 
     groups: NDArray[np.int32]
     floor_correct: NDArray[np.float32]
-    anchors: Anchors
 
 
-def guard_of(study: StudyRow, examples: int) -> Guard:
+def guard_of(study: StudyRow) -> Guard:
     """The leakage guard of a study."""
-    return make_guard(study.guard, study.secret, step=study.guard_step, examples=examples)
+    return make_guard(study.guard, study.secret, step=study.guard_step, examples=study.examples)
 
 
 def state_of(study: StudyRow) -> State:
@@ -50,8 +47,8 @@ def ask_guard(session: Session, row: EvaluationRow, result: Evaluation, public: 
     """
     study = session.get_one(StudyRow, row.submission.study_id, with_for_update=True)
     state = state_of(study)
-    query = _query(row.submission.sha256, result.correct, result.predictions, public)
-    answer, state = guard_of(study, result.correct.shape[1]).answer(query, state, _best(session, study, state, public))
+    query = _query(row.submission.sha256, result.correct, result.predictions, public, study.floor)
+    answer, state = guard_of(study).answer(query, state, _best(session, study, state, public))
     study.guard_state = state.model_dump(mode="json")
     row.answer = asdict(answer)
     return answer
@@ -68,14 +65,16 @@ def _best(session: Session, study: StudyRow, state: State, public: PublicSplit) 
         .options(undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
     )
     assert row is not None
-    return _query(state.best_hash, correct_in(row), predictions_in(row), public)
+    return _query(state.best_hash, correct_in(row), predictions_in(row), public, study.floor)
 
 
-def _query(sha256: str, correct: NDArray[np.float32], predictions: NDArray[np.float32], public: PublicSplit) -> Query:
+def _query(
+    sha256: str, correct: NDArray[np.float32], predictions: NDArray[np.float32], public: PublicSplit, floor: float
+) -> Query:
     return Query(
         correct=correct,
         groups=public.groups,
-        floor=public.anchors.floor,
+        floor=floor,
         floor_correct=public.floor_correct,
         content_hash=sha256,
         predictions=predictions.astype(np.float16).astype(np.float32),  # as they are kept

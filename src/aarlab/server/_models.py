@@ -46,6 +46,7 @@ class StudyRow(Base):
     """A study.
 
     Attributes:
+        examples: how many `public` has; it and the anchors are those of the draw that `secret` makes.
         guard_step: step of the guard's answers, in accuracy.
         guard_state: what the guard remembers between answers.
         secret: draws splits, seeds and guard answers; never leaves the server.
@@ -58,6 +59,11 @@ class StudyRow(Base):
     seeds: Mapped[int]
     evaluations_per_researcher: Mapped[int]
     evaluations_per_study: Mapped[int | None]
+    examples: Mapped[int]
+    floor: Mapped[float]
+    floor_se: Mapped[float]
+    ceiling: Mapped[float]
+    ceiling_se: Mapped[float]
     guard: Mapped[str]
     guard_step: Mapped[float]
     guard_state: Mapped[dict[str, Any] | None]

@@ -1,6 +1,5 @@
 """What only the operator may do and see: studies, admissions, exact figures, confirmation."""
 
-import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, Depends
@@ -26,7 +25,6 @@ from aarlab.audits.probing import ProbingFinding
 from aarlab.server._auth import AnyServices, require_operator
 from aarlab.server._parameters import After, AuditName, Limit, StudyId, SubmissionId, Wait
 from aarlab.server._probing import probing
-from aarlab.server._problems import ProblemError
 from aarlab.server._ranking import leaderboard
 from aarlab.server._secrets import new_secret, new_token, token_hash
 from aarlab.server._services import Services
@@ -41,19 +39,15 @@ def create_study(wanted: StudyCreate, services: AnyServices) -> Study:
     """Start a study and queue its baseline."""
     secret = new_secret()
     evaluator = services.evaluator(wanted.testbed, secret)
-    row = services.store.create_study(wanted, secret, evaluator.guard_step(), evaluator.vanilla_code())
+    row = services.store.create_study(wanted, secret, evaluator)
     services.worker.wake()
     return services.study_view(row)
 
 
 @router.get("")
 def list_studies(services: AnyServices) -> list[Study]:
-    """All studies, oldest first; those whose testbed this server has."""
-    found = []
-    for row in services.store.studies():
-        with contextlib.suppress(ProblemError):
-            found.append(services.study_view(row))
-    return found
+    """All studies, oldest first."""
+    return [services.study_view(row) for row in services.store.studies()]
 
 
 @router.get("/{study}")

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 
 from pydantic import JsonValue
@@ -14,6 +15,7 @@ from aarlab.server import _events
 from aarlab.server._database import Database
 from aarlab.server._models import AuditRow, EvaluationRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._problems import ProblemError, not_found
+from aarlab.server._protocol import Evaluates
 from aarlab.server._secrets import content_hash
 
 PUBLIC, PRIVATE, AUDIT = "public", "private", "audit"
@@ -27,10 +29,22 @@ class Store:
 
     # Studies and researchers
 
-    def create_study(self, wanted: schemas.StudyCreate, secret: bytes, guard_step: float, vanilla: str) -> StudyRow:
-        """A new study, with the baseline queued."""
+    def create_study(self, wanted: schemas.StudyCreate, secret: bytes, evaluator: Evaluates) -> StudyRow:
+        """A new study, with the baseline queued.
+
+        Args:
+            wanted: what was asked for.
+            secret: the study's.
+            evaluator: of its testbed, as the secret draws it.
+        """
+        vanilla = evaluator.vanilla_code()
         study = StudyRow(
-            id=f"{wanted.testbed}-{secrets.token_hex(4)}", secret=secret, guard_step=guard_step, **dict(wanted)
+            id=f"{wanted.testbed}-{secrets.token_hex(4)}",
+            secret=secret,
+            examples=len(evaluator.groups("public")),
+            guard_step=evaluator.guard_step(),
+            **asdict(evaluator.anchors("public")),
+            **dict(wanted),
         )
         with self.database.write() as session:
             session.add(study)

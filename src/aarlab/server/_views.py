@@ -21,7 +21,6 @@ from aarlab.audits import AuditFinding
 from aarlab.evaluation.guards import Answer
 from aarlab.server._feedback import guard_of, state_of
 from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
-from aarlab.server._protocol import Evaluates
 from aarlab.server._score import Score, score_in
 from aarlab.server._store import PRIVATE, PUBLIC
 
@@ -65,16 +64,14 @@ def guarded(row: SubmissionRow, score: Score) -> tuple[Answer, float | None]:
     return answer, min(0.0, pgr) if answer.censored else pgr
 
 
-def study_view(row: StudyRow, evaluator: Evaluates, spent: dict[int, int]) -> Study:
+def study_view(row: StudyRow, spent: dict[int, int]) -> Study:
     """A study as everyone in it may see it.
 
     Args:
         row: the study.
-        evaluator: of its testbed.
         spent: evaluations spent, by researcher.
     """
-    anchors = evaluator.anchors("public")
-    guard = guard_of(row, len(evaluator.groups("public")))
+    guard = guard_of(row)
     return Study(
         id=row.id,
         testbed=row.testbed,
@@ -85,8 +82,8 @@ def study_view(row: StudyRow, evaluator: Evaluates, spent: dict[int, int]) -> St
         guard=row.guard,
         guard_says=guard.describe(state_of(row)),
         guarded=guard.trustworthy,
-        floor=Anchor(accuracy=anchors.floor, se=anchors.floor_se),
-        ceiling=Anchor(accuracy=anchors.ceiling, se=anchors.ceiling_se),
+        floor=Anchor(accuracy=row.floor, se=row.floor_se),
+        ceiling=Anchor(accuracy=row.ceiling, se=row.ceiling_se),
         finished=row.finished,
         created_at=row.created_at,
     )
@@ -136,15 +133,12 @@ def submission_view(row: SubmissionRow) -> Submission:
 
 def _feedback(row: SubmissionRow, score: Score) -> Feedback:
     answer, pgr = guarded(row, score)
-    look = row.evaluation(PUBLIC)
-    assert look is not None
-    assert look.correct_shape is not None
     return Feedback(
         pgr=pgr,
         accuracy=answer.accuracy,
         censored=answer.censored,
         fresh=answer.fresh,
-        resolution=guard_of(row.study, look.correct_shape[1]).resolution,
+        resolution=guard_of(row.study).resolution,
         diagnostics=score.diagnostics,
         wall_seconds=score.wall_seconds,
         cpu_seconds=score.cpu_seconds,

@@ -156,7 +156,7 @@ class Worker:
             sequence = probing_audit(probing(self._store, task.study), task.author)
             return lambda: self._queue.record_audit(task, [*findings, sequence])
         result = evaluator.evaluate(task.code, task.what, task.seeds)
-        public = PublicSplit(evaluator.groups("public"), evaluator.floor_correct("public"), evaluator.anchors("public"))
+        public = PublicSplit(evaluator.groups("public"), evaluator.floor_correct("public"))
         return lambda: self._queue.record(task, result, public)
 
     def _settle(self, task: Task, outcome: Callable[[], bool] | Failure, *, ours: bool = False) -> None:
