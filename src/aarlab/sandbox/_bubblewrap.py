@@ -7,16 +7,14 @@ not: the kernel itself is shared, so a kernel exploit escapes; the clock, the CP
 machine can be observed; system calls are filtered by the program itself, if at all (`_seccomp.py`).
 """
 
-import contextlib
-import json
 import os
 import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 from aarlab.sandbox._cgroup import make_group
+from aarlab.sandbox._held import open_held
 from aarlab.sandbox._python import python_program
 from aarlab.sandbox._rlimits import OVERHEAD_PROCESSES, rlimits, set_rlimits
 from aarlab.sandbox._session import ProcessSession
@@ -73,51 +71,16 @@ class BubblewrapSandbox:
         group = make_group(limits.memory_bytes, limits.processes + OVERHEAD_PROCESSES) if self.use_cgroups else None
         allowed = rlimits(limits, capped=group is not None)
         stage = stage_for(program, allowed, self.executable, ISOLATION)
-        info_read, info_write = os.pipe()
-        block_read, block_write = os.pipe()
-        try:
-            command = self.command(program if stage is None else stage.program, limits, info_write, block_read)
-            process = subprocess.Popen(
-                command if stage is None else stage.command(self.executable, command[1:]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={},
-                cwd="/",
-                pass_fds=(info_write, block_read),
-                start_new_session=True,
-            )
-            session = ProcessSession(process, limits, group)
-            os.close(info_write)
-            info_write = -1
-            try:
-                child = self._child(info_read, session)
-                session.watch(child)
-                if group is not None:
-                    group.add(child)
-                if stage is None:  # else it has them already
-                    set_rlimits(child, allowed)
-                os.write(block_write, b"x")
-            except BaseException:
-                session.close()
-                raise
-            return session
-        finally:
-            for descriptor in (info_read, info_write, block_read, block_write):
-                if descriptor >= 0:
-                    os.close(descriptor)
 
-    @staticmethod
-    def _child(info: int, session: ProcessSession) -> int:
-        """Pid of the sandbox's first process, as bubblewrap tells it."""
-        text = b""
-        while chunk := os.read(info, 4096):
-            text += chunk
-        if not text:
-            with contextlib.suppress(SandboxError):
-                session.receive(1)  # to learn how it ended
-            raise SandboxUnavailable((f"bwrap: {session.stderr.strip() or 'ended without a word'}",))
-        return int(json.loads(text)["child-pid"])
+        def command(info: int, block: int) -> list[str]:
+            made = self.command(program if stage is None else stage.program, limits, info, block)
+            return made if stage is None else stage.command(self.executable, made[1:])
+
+        def limit(child: int) -> None:
+            if stage is None:  # else it has them already
+                set_rlimits(child, allowed)
+
+        return open_held("bwrap", command, limits, group, before=limit)
 
 
 def find_bwrap() -> tuple[Path, ...]:

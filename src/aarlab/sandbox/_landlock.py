@@ -10,22 +10,21 @@ machine. Results say that they are not isolated, since not every attack of
 the self test fails here.
 """
 
-import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from aarlab.sandbox import _confine
 from aarlab.sandbox._cgroup import make_group
+from aarlab.sandbox._held import open_held
 from aarlab.sandbox._links import TMP, link_tree, visible
 from aarlab.sandbox._rlimits import rlimits
 from aarlab.sandbox._session import ProcessSession
 from aarlab.sandbox._types import Limits, Program
 from aarlab.sandbox._unprivileged import free_user
-from aarlab.sandbox.errors import SandboxError, SandboxUnavailable
+from aarlab.sandbox.errors import SandboxUnavailable
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
@@ -61,8 +60,6 @@ class LandlockSandbox:
         if user is not None:
             root.chmod(0o755)
             os.chown(root / TMP.lstrip("/"), user, user)
-        info_read, info_write = os.pipe()
-        block_read, block_write = os.pipe()
         plan = {
             "argv": linked.argv,
             "environment": dict(linked.environment),
@@ -70,37 +67,13 @@ class LandlockSandbox:
             **_rules(program, root, copies),
             "user": user,
             "limits": rlimits(limits, capped=group is not None, overhead=0),
-            "info": info_write,
-            "block": block_read,
         }
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _confine.__file__, json.dumps(plan)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={},
-                cwd="/",
-                pass_fds=(info_write, block_read),
-                start_new_session=True,
-            )
-            session = ProcessSession(process, limits, group, cleanup=folder.cleanup)
-            os.close(info_write)
-            info_write = -1
-            try:
-                child = _child(info_read, session)
-                session.watch(child)
-                if group is not None:
-                    group.add(child)
-                os.write(block_write, b"x")
-            except BaseException:
-                session.close()
-                raise
-            return session
-        finally:
-            for descriptor in (info_read, info_write, block_read, block_write):
-                if descriptor >= 0:
-                    os.close(descriptor)
+
+        def command(info: int, block: int) -> list[str]:
+            whole = {**plan, "info": info, "block": block}
+            return [sys.executable, "-I", "-S", _confine.__file__, json.dumps(whole)]
+
+        return open_held("landlock", command, limits, group, cleanup=folder.cleanup)
 
 
 def _rules(program: Program, root: Path, copies: frozenset[Path]) -> dict[str, list[str]]:
@@ -129,15 +102,3 @@ def _open_to_all(path: Path) -> bool:
     real = path.resolve()
     wanted = 0o5 if real.is_dir() else 0o4
     return real.stat().st_mode & wanted == wanted and all(folder.stat().st_mode & 0o1 for folder in real.parents)
-
-
-def _child(info: int, session: ProcessSession) -> int:
-    """Pid of the command, as its guardian tells it."""
-    text = b""
-    while chunk := os.read(info, 4096):
-        text += chunk
-    if not text:
-        with contextlib.suppress(SandboxError):
-            session.receive(1)  # to learn how it ended
-        raise SandboxUnavailable((f"landlock: {session.stderr.strip() or 'ended without a word'}",))
-    return int(json.loads(text)["child-pid"])
