@@ -20,7 +20,8 @@ import numpy as np
 
 from aarlab.students import Examples, concatenate
 from aarlab.students.language_model import load_language_model, save_folder, weights_file
-from aarlab.students.lora import LoraSettings, LoraStudent
+from aarlab.students.lora import LoraStudent
+from aarlab.students.lora_settings import LoraSettings
 from aarlab.testbeds import correctness
 
 log = logging.getLogger("benchmarks.lora_smollm2")

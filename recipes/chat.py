@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aarlab.students.language_model import Candidate, Template
+from aarlab.students.embedding import Candidate, Template
 from aarlab.testbeds.pack import Inputs
 from aarlab.testbeds.sources import Answer, read_answers
 from common import (

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aarlab.students.language_model import Candidate, Template
+from aarlab.students.embedding import Candidate, Template
 from aarlab.testbeds.sources import Answer, read_answers
 from common import (
     LAYERS,

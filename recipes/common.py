@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from aarlab.methods import vanilla
-from aarlab.students.language_model import Candidate, Embedder, Template, load_language_model, sha256, weights_file
+from aarlab.students.embedding import Candidate, Embedder, Template
+from aarlab.students.language_model import load_language_model, sha256, weights_file
 from aarlab.testbeds import (
     CALIBRATION,
     SCORED,

@@ -28,7 +28,8 @@ def probe(small_testbed, pairs):
 
 
 def lora(pairs):
-    from aarlab.students.lora import LoraSettings, LoraStudent
+    from aarlab.students.lora import LoraStudent
+    from aarlab.students.lora_settings import LoraSettings
 
     settings = LoraSettings(rank=8, alpha=16, learning_rate=1e-2, epochs=6, batch=16, max_length=64)
     train, labels = word_examples(96, pairs=pairs)

@@ -16,12 +16,10 @@ pytest.importorskip("transformers")
 
 import torch
 
-from aarlab.students import language_model
+from aarlab.students import embedding, language_model
+from aarlab.students.embedding import Candidate, Embedder, Template
 from aarlab.students.language_model import (
-    Candidate,
-    Embedder,
     ModelError,
-    Template,
     batches,
     find_model,
     load_language_model,
@@ -96,7 +94,7 @@ def test_the_size_of_batches_changes_nothing(embedder, monkeypatch, rows, tokens
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(language_model, "CHUNK", 3)
+    monkeypatch.setattr(embedding, "CHUNK", 3)
     asked = []
 
     class Interrupted(Embedder):

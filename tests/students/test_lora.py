@@ -20,8 +20,10 @@ from aarlab.evaluation import Evaluator
 from aarlab.sandbox import default_sandbox
 from aarlab.students import Unsupported, make_student
 from aarlab.students._lora_prompts import PAIR, POINTWISE, Prompt, encode
-from aarlab.students.language_model import Candidate, Embedder, load_language_model
-from aarlab.students.lora import INSIDE, PRESETS, LoraSettings, LoraStudent
+from aarlab.students.embedding import Candidate, Embedder
+from aarlab.students.language_model import load_language_model
+from aarlab.students.lora import INSIDE, LoraStudent
+from aarlab.students.lora_settings import PRESETS, LoraSettings
 from aarlab.testbeds import correctness, load_testbed
 from aarlab.testbeds.fitting import Fitting
 

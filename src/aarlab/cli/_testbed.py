@@ -1,17 +1,15 @@
 """`aarlab testbed`: what there is to do research on, whether it is fit for it, and how to add to it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aarlab.cli._common import Json, Student, err, out, reporting_errors
+from aarlab.cli._progress import downloads, steps
 from aarlab.cli._testbed_tables import (
     bad_rows_table,
     markdown,
@@ -187,7 +185,7 @@ def fetch(
             brought.append({"testbed": one, "path": None, "already_here": True})
             continue
         try:
-            with _downloads() as progress:
+            with downloads() as progress:
                 path = fetch_texts(pack, from_, progress)
         except TestbedError as error:
             if name != "all":
@@ -241,7 +239,7 @@ def build(
     file = _config_file(config)
     folder = Path(read_config(file).name) if to is None else to
     try:
-        with _steps() as progress:
+        with steps() as progress:
             built = build_testbed(file, folder, progress, allow_bad_rows=allow_bad_rows, overwrite=overwrite)
     except BadRows as error:
         _refuse(error, json_)
@@ -346,7 +344,7 @@ def calibrate_(
         if one not in READOUTS:
             raise AarlabError(f"There is no readout {one!r}.", f"There are: {', '.join(READOUTS)}.")
     budget = None if calls is None and tokens is None else RemoteBudget(calls, tokens)
-    with _steps() as progress:
+    with steps() as progress:
         testbed = calibrate(
             name, student, seeds, readouts=tuple(readout or READOUTS[:1]), budget=budget, progress=progress
         )
@@ -356,50 +354,3 @@ def calibrate_(
         return
     out.print(parts_table([summary]))
     out.print(f"Next: aarlab evaluate METHOD --testbed {name} --student {student}", markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows steps by name: a bar on a terminal, else a line when one begins."""
-    if not err.is_terminal:
-        yield _lines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(escape(what), total=of or None)
-            bar.update(tasks[what], completed=done, total=of or None)
-
-        yield show
-
-
-@contextmanager
-def _downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Shows files on their way: a bar on a terminal, else a line when one begins."""
-    if not err.is_terminal:
-        yield _lines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, of: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(escape(what), total=of)
-            bar.update(tasks[what], completed=done, total=of)
-
-        yield show
-
-
-def _lines() -> Callable[[str, int, int | None], None]:
-    begun: set[str] = set()
-
-    def show(what: str, _done: int, _of: int | None) -> None:
-        if what not in begun:
-            begun.add(what)
-            err.print(escape(what), highlight=False, soft_wrap=True)
-
-    return show

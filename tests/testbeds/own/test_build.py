@@ -180,7 +180,7 @@ def test_bad_rows_stop_the_build_unless_allowed_and_are_kept_as_a_list(tmp_path)
 
 def test_an_interrupted_build_leaves_nothing_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     path = write(tmp_path, PAIR, probe("[2]"), my=pair_rows())
-    from aarlab.students.language_model import Embedder
+    from aarlab.students.embedding import Embedder
 
     computed, real = [], Embedder._chunk
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from aarlab.testbeds.own._examples import Example
 from aarlab.testbeds.own._file import read_config
 from aarlab.testbeds.own.build import REJECTED, Built, build, examine
-from aarlab.testbeds.own.config import Config, ConfigError
+from aarlab.testbeds.own.columns import ConfigError
+from aarlab.testbeds.own.config import Config
 from aarlab.testbeds.own.read import SourceError
 from aarlab.testbeds.own.validate import BadRows, Checked, Rejected
 

@@ -14,7 +14,8 @@ from aarlab.testbeds.own.config import Config
 from aarlab.testbeds.pack import Inputs, quantise
 
 if TYPE_CHECKING:
-    from aarlab.students.language_model import LanguageModel, Template
+    from aarlab.students.embedding import Template
+    from aarlab.students.language_model import LanguageModel
 
 DEPTHS = (0.4, 0.6, 0.8)  # where the default layers lie, as shares of the model's depth
 #: Words around prompt and answer, by domain.
@@ -88,7 +89,7 @@ def activate(
     Raises:
         ModelError: there is no such model or layer, or what reads models is not installed.
     """
-    from aarlab.students.language_model import CHUNK, POOLINGS, Candidate, Embedder
+    from aarlab.students.embedding import CHUNK, POOLINGS, Candidate, Embedder
 
     progress("loading the model", 0, 1)
     model = _load(config.student.model, base)
@@ -137,7 +138,8 @@ def _load(model: str, base: Path) -> "LanguageModel":
 
 def _templates(domain: str, model: "LanguageModel") -> list["Template"]:
     """The questions of a domain, with words that are one token each to this model."""
-    from aarlab.students.language_model import ModelError, Template
+    from aarlab.students.embedding import Template
+    from aarlab.students.language_model import ModelError
 
     found = []
     for name, orders, (positive, negative) in QUESTIONS[domain]:

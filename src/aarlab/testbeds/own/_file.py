@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from aarlab.testbeds.own.config import Config, ConfigError
+from aarlab.testbeds.own.columns import ConfigError
+from aarlab.testbeds.own.config import Config
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,7 +22,8 @@ from aarlab.testbeds.catalog import CALIBRATION, pack_names
 from aarlab.testbeds.own._activate import Activations, activate, no_activations
 from aarlab.testbeds.own._examples import Example
 from aarlab.testbeds.own._file import read_config
-from aarlab.testbeds.own.config import Config, ConfigError, Hub, RowSource
+from aarlab.testbeds.own.columns import ConfigError
+from aarlab.testbeds.own.config import Config, Hub, RowSource
 from aarlab.testbeds.own.read import NoRow, Row, read_rows
 from aarlab.testbeds.own.validate import BadRows, Checked, Rejected, check
 from aarlab.testbeds.pack import FORMAT, Manifest, Pack, Part, Source, TestbedError, Weak, read_pack, write_pack

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from aarlab.testbeds.own._examples import CONFLICTS, Example, notes, short
-from aarlab.testbeds.own.config import Config, ConfigError, LayoutName, RowSource, plain
+from aarlab.testbeds.own.columns import ConfigError, LayoutName, plain
+from aarlab.testbeds.own.config import Config, RowSource
 from aarlab.testbeds.own.read import NoRow, Row
 from aarlab.testbeds.pack import TestbedError
 from aarlab.testbeds.testbed import SPLITS, Split
