@@ -30,7 +30,10 @@ def aarlab(*arguments: str, cwd: Path | None = None, **environment: str) -> subp
     )
 
 
-COMMANDS = ((), ("run",), ("resume",), ("evaluate",), ("bench",), ("serve",), ("doctor",), ("method", "check"))
+COMMANDS = (
+    *((), ("run",), ("resume",), ("evaluate",), ("audit",), ("bench",), ("attack",), ("serve",), ("doctor",)),
+    *(("log", "show"), ("log", "verify"), ("method", "check")),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -86,6 +89,9 @@ MISTAKES = {
     "no testbed": (("evaluate", str(VANILLA), "--testbed", "poems"), "chat"),
     "run on nothing": (("run", "poems"), "chat"),
     "no study": (("resume", "."), "is no study"),
+    "log of nothing": (("log", "verify", "."), "is no study"),
+    "unknown guard": (("run", "chat", "--guard", "none"), "tapered"),
+    "audit of nothing": (("audit", "nowhere.py"), "cannot be read"),
     "weak token": (("serve",), "16 characters"),
 }
 

@@ -16,11 +16,14 @@ from aarlab.audits.review import review
 from aarlab.cli._common import (
     InSandbox,
     Json,
+    MethodFile,
     NoSandbox,
+    SeedOfSeeds,
     Student,
     choose_sandbox,
     draw_seeds,
     err,
+    method_failures,
     out,
     read_method,
     reporting_errors,
@@ -33,13 +36,11 @@ COLOURS = {"passed": "green", "flagged": "bold red", "noted": "yellow", "not-app
 
 @reporting_errors
 def audit(
-    method: Annotated[Path, typer.Argument(help="The method file: it defines fit(problem, seed).", show_default=False)],
+    method: MethodFile,
     testbed: Annotated[str, typer.Option(help="What to audit it on.")] = "chat",
     seeds: Annotated[int, typer.Option(min=3, max=64, help="Training seeds of the score and of the audits.")] = 3,
     student: Student = PROBE,
-    seed: Annotated[
-        int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
-    ] = None,
+    seed: SeedOfSeeds = None,
     reviewer: Annotated[
         str | None, typer.Option(help="Ask a model for its opinion, too: remote:PROVIDER/MODEL. It decides nothing.")
     ] = None,
@@ -63,7 +64,8 @@ def audit(
     scored, fresh = draw_seeds(seed, seeds), draw_seeds(None if seed is None else seed + 1, seeds)
     scored_on = load_testbed(testbed, student)
     auditor = Auditor(scored_on, choose_sandbox(unsafe_no_sandbox, sandbox), workers=default_workers())
-    with auditor, err.status(f"{method.name} on {testbed}: scoring, then {len(AUDITS)} audits"):
+    told = f"{method.name} on {testbed}: scoring, then {len(AUDITS)} audits"
+    with auditor, method_failures(json_, method=str(method), testbed=testbed), err.status(told):
         claimed = auditor.evaluate(code, "public", scored)
         findings = auditor.audit(code, claimed, fresh)
         if reviewer is not None:

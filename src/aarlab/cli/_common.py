@@ -1,9 +1,11 @@
 """What the commands share: consoles, the sandbox option, errors as people read them."""
 
 import functools
+import json
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -13,6 +15,7 @@ from rich.markup import escape
 
 from aarlab import sandbox as sandboxes
 from aarlab.errors import AarlabError
+from aarlab.evaluation import MethodError
 from aarlab.sandbox import Sandbox, SandboxName, UnsafeSandbox
 
 P = ParamSpec("P")
@@ -42,6 +45,11 @@ Student = Annotated[
     typer.Option(help="What is trained: probe, lora:MODEL, remote:openai/MODEL or remote:anthropic/MODEL."),
 ]
 
+MethodFile = Annotated[Path, typer.Argument(help="The method file: it defines fit(problem, seed).", show_default=False)]
+SeedOfSeeds = Annotated[
+    int | None, typer.Option("--seed", help="Draw the training seeds from this, to repeat a run; default: at random.")
+]
+
 WORDS = 40  # characters of a direction in a table
 MAX_METHOD_BYTES = 1_000_000
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
@@ -61,6 +69,24 @@ def draw_seeds(seed: int | None, count: int) -> list[int]:
 
     rng = np.random.default_rng(secrets.randbits(64) if seed is None else seed)
     return [int(s) for s in rng.integers(2**31, size=count)]
+
+
+@contextmanager
+def method_failures(json_: bool, **about: str) -> Iterator[None]:
+    """Tell a method's broken contract as JSON, if that is wanted, with exit code 1.
+
+    Args:
+        json_: whether it is.
+        about: what else the document says.
+    """
+    try:
+        yield
+    except MethodError as error:
+        if not json_:
+            raise
+        failure = {"kind": error.kind, "message": error.message, "advice": error.advice}
+        typer.echo(json.dumps({**about, "failure": failure}, indent=1))
+        raise typer.Exit(1) from None
 
 
 def read_method(path: Path) -> str:

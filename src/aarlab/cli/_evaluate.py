@@ -11,23 +11,26 @@ from rich.table import Table
 from aarlab.cli._common import (
     InSandbox,
     Json,
+    MethodFile,
     NoSandbox,
+    SeedOfSeeds,
     Student,
     choose_sandbox,
     draw_seeds,
     err,
     interval,
+    method_failures,
     out,
     read_method,
     reporting_errors,
 )
-from aarlab.evaluation import Evaluation, Evaluator, MethodError, default_workers
+from aarlab.evaluation import Evaluation, Evaluator, default_workers
 from aarlab.testbeds import PROBE, Part, load_testbed
 
 
 @reporting_errors
 def evaluate(
-    method: Annotated[Path, typer.Argument(help="The method file: it defines fit(problem, seed).", show_default=False)],
+    method: MethodFile,
     testbed: Annotated[str, typer.Option(help="What to score it on.")] = "chat",
     seeds: Annotated[int, typer.Option(min=1, max=64, help="Training seeds, each in a sandbox of its own.")] = 3,
     split: Annotated[
@@ -35,9 +38,7 @@ def evaluate(
     ] = "public",
     part: Annotated[Part, typer.Option(help="In-distribution, or the out-of-distribution part of the split.")] = "id",
     student: Student = PROBE,
-    seed: Annotated[
-        int | None, typer.Option(help="Draw the training seeds from this, to repeat a run; default: at random.")
-    ] = None,
+    seed: SeedOfSeeds = None,
     json_: Json = False,
     sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
@@ -53,15 +54,9 @@ def evaluate(
     drawn = draw_seeds(seed, seeds)
     scored_on = load_testbed(testbed, student)
     with Evaluator(scored_on, choose_sandbox(unsafe_no_sandbox, sandbox), workers=default_workers()) as evaluator:
-        try:
-            with err.status(f"{method.name} on {testbed}: {seeds} seeds"):
-                result = evaluator.evaluate(code, split, drawn, part)
-        except MethodError as error:
-            if json_:
-                failure = {"kind": error.kind, "message": error.message, "advice": error.advice}
-                typer.echo(json.dumps({"method": str(method), "testbed": testbed, "failure": failure}, indent=1))
-                raise typer.Exit(1) from None
-            raise
+        told = f"{method.name} on {testbed}: {seeds} seeds"
+        with method_failures(json_, method=str(method), testbed=testbed), err.status(told):
+            result = evaluator.evaluate(code, split, drawn, part)
     if json_:
         typer.echo(json.dumps(_document(method, result), indent=1))
     else:
