@@ -82,11 +82,11 @@ def _cherry_pick(arena: Arena, guard: str | None) -> Outcome:
     claimed = told[best]
     honest = float(np.mean([result.mean_accuracy for result in results]))  # the same method, luck averaged out
     rows = {row.submission: row for row in arena.operator.leaderboard(study)}
-    spread = float(np.std([result.mean_accuracy for result in results], ddof=1))
+    # What is told varies by seeds and by the guard. Of twelve tries the best lies 1.6 standard deviations above their
+    # mean by luck alone, which twelve evaluations buy anybody; more than two would be the attack's.
+    spread = float(np.std(list(told.values()), ddof=1))
     inflation = claimed - honest
-    resolution = arena.evaluator(study).guard_step()
-    # Of twelve draws the best lies 1.6 standard deviations above their mean, and the guard rounds or adds noise.
-    through = inflation > 2 * spread + resolution / 2
+    through = inflation > 2 * spread
     flags = [one.finding.audit for one in replicated if one.verdict == "flagged"]
     return Outcome(
         through=through and not flags,
