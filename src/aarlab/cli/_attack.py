@@ -43,7 +43,7 @@ def attack(
     """Attack a server with default settings, and tell for each attack what it gained and what stopped it.
 
     The server is started for this, on this machine, with a database of its own; no study of yours is touched. All
-    attacks with all queries take about an hour; one of them, seconds to minutes. Exit code 1 if one got through, or if
+    attacks with all queries take half an hour; one of them, seconds to minutes. Exit code 1 if one got through, or if
     more than one honest method in twenty was flagged.
 
     Example: aarlab attack hostile api
