@@ -3,7 +3,7 @@
 import unicodedata
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -27,7 +27,7 @@ MAX_BODY_CHARACTERS = 20_000
 #: Audits that make up level 2; all others make up level 3.
 REPLICATION = "replication"
 
-MAX_ID = 2**63 - 1  # what a database column holds
+MAX_ID = 2**31 - 1  # what a database column holds
 
 BIDIRECTIONAL = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -60,6 +60,7 @@ def _known_guard(name: str) -> str:
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
+Tag = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,39}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_printable)]
 
 
@@ -114,6 +115,17 @@ class Anchor(Schema):
     se: float
 
 
+Dollars = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+class TeamCreate(Schema):
+    """A team of scripted researchers to start with a study, on a server that can."""
+
+    researchers: Annotated[int, Field(ge=1, le=200)] = 9
+    confirm: Annotated[int, Field(ge=1, le=100)] = 5
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+
 class StudyCreate(Schema):
     """A study to start."""
 
@@ -126,6 +138,28 @@ class StudyCreate(Schema):
     guard: Annotated[str, AfterValidator(_known_guard)] = Field(
         default=DEFAULT_GUARD, description="the leakage guard; `exact` is for demonstrations and marks the study"
     )
+    dollars_per_researcher: Dollars | None = Field(default=None, description="budget of money; None is no limit")
+    dollars_per_study: Dollars | None = Field(default=None, description="of all together; None is no limit")
+    cpu_dollars: Dollars = Field(default=0.05, description="price of a CPU-hour, for the ledger")
+    gpu_dollars: Dollars = Field(default=3.0, description="price of a GPU-hour, for the ledger")
+    team: TeamCreate | None = Field(default=None, description="researchers to start with it; None waits for others")
+
+
+class StudyChange(Schema):
+    """What to change about a running study; what is left out stays. Budgets cannot fall below what is spent."""
+
+    paused: bool | None = None
+    evaluations_per_researcher: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    evaluations_per_study: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    dollars_per_researcher: Dollars | None = None
+    dollars_per_study: Dollars | None = None
+
+
+class ResearcherChange(Schema):
+    """Budgets of one researcher to change; what is left out stays."""
+
+    evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    dollars: Dollars | None = None
 
 
 class Study(Schema):
@@ -142,7 +176,10 @@ class Study(Schema):
     guarded: bool = Field(description="False if feedback is exact: then public scores prove nothing")
     floor: Anchor
     ceiling: Anchor
+    paused: bool
     finished: bool
+    dollars_per_researcher: float | None
+    dollars_per_study: float | None
     created_at: datetime
 
 
@@ -164,6 +201,11 @@ class Researcher(Schema):
     evaluations_used: int
     evaluations_limit: int
     evaluations_left: int = Field(description="what this researcher may still submit, its own budget and the study's")
+    dollars_used: float
+    dollars_left: float | None = Field(
+        description="before it is stopped, its own budget and the study's, less the margin; None is no limit"
+    )
+    admitted_at: datetime
 
 
 class Admission(Schema):
@@ -237,6 +279,14 @@ class FindingCreate(Schema):
     ]
     body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS), AfterValidator(_paragraphs)] = ""
     submission: Id | None = None
+    parent: Id | None = Field(default=None, description="id of the finding that this one replies to")
+    tags: Annotated[tuple[Tag, ...], Field(max_length=8)] = ()
+
+
+class Vote(Schema):
+    """What a researcher thinks of a finding; 0 takes an earlier vote back."""
+
+    value: Literal[-1, 0, 1]
 
 
 class Finding(Schema):
@@ -249,6 +299,10 @@ class Finding(Schema):
     body: str
     submission: int | None
     pgr: float | None = Field(description="guarded PGR of the linked submission, from the server")
+    parent: int | None
+    tags: tuple[str, ...]
+    up: int = Field(description="votes for it")
+    down: int = Field(description="votes against it")
     created_at: datetime
 
 

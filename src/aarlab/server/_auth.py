@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from aarlab.server._problems import ProblemError
-from aarlab.server._services import Identity, Member, Operator, Services, services_of
+from aarlab.server._services import Services, services_of
+from aarlab.server._tokens import Identity, Member, Operator, Viewer
 
 
 async def _services(request: Request) -> Services:
@@ -16,7 +17,7 @@ async def _services(request: Request) -> Services:
 async def _identity(request: Request) -> Identity:
     """Who asks, as the middleware found out; without it no request gets here."""
     identity = request.state.identity
-    assert isinstance(identity, (Operator, Member))
+    assert isinstance(identity, (Operator, Member, Viewer))
     return identity
 
 
@@ -39,8 +40,8 @@ async def require_researcher(identity: AnyIdentity) -> Member:
 
 
 async def visible_study(identity: AnyIdentity) -> str | None:
-    """The study that whoever asks may see; None for the operator, who sees all."""
-    return identity.study if isinstance(identity, Member) else None
+    """The only study that whoever asks may see; None if all."""
+    return identity.study
 
 
 Researching = Annotated[Member, Depends(require_researcher)]

@@ -6,14 +6,20 @@ from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import DatabaseError
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 
 from aarlab.errors import AarlabError
 from aarlab.server._models import Base
 
 BUSY_MILLISECONDS = 30_000
+MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE_LOCK = 0x61617232  # of PostgreSQL, so that two servers that start together upgrade one after the other
 
 
 class DatabaseUnusable(AarlabError):
@@ -24,7 +30,7 @@ class Database:
     """Sessions that read, and sessions that write. Thread-safe; a session belongs to one thread."""
 
     def __init__(self, where: Path | str) -> None:
-        """Open or make a database.
+        """Open a database, and make or upgrade its tables.
 
         Args:
             where: path of an SQLite file, or an SQLAlchemy URL.
@@ -32,32 +38,44 @@ class Database:
         Raises:
             DatabaseUnusable: it cannot be opened, or another version made it.
         """
+        self._name = str(where) if isinstance(where, Path) else "the database"  # a URL may hold a password
         if isinstance(where, Path):
             where.touch(mode=0o600)  # it keeps secrets; SQLite gives its side files the same mode
         url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else where
-        self.engine: Engine = create_engine(url)
+        try:
+            self.engine: Engine = create_engine(url)
+        except (ImportError, ArgumentError, NoSuchModuleError) as error:
+            advice = "For PostgreSQL: pip install 'aarlab[postgres]', and postgresql+psycopg://USER@HOST/NAME."
+            raise DatabaseUnusable(f"{self._name} cannot be used: {error}.", advice) from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _configure)
             event.listen(self.engine, "begin", _begin)
         try:
-            Base.metadata.create_all(self.engine)
-            self._check_columns(where)
+            with self.engine.connect().execution_options(aarlab_write=True) as connection, connection.begin():
+                self._upgrade(connection)
         except DatabaseError as error:
             self.close()
-            raise DatabaseUnusable(f"{where} cannot be used: {error.orig}.", "Restore it, or name another.") from error
+            advice = "Restore it, or name another."
+            raise DatabaseUnusable(f"{self._name} cannot be used: {error.orig}.", advice) from error
+        except AarlabError:
+            self.close()
+            raise
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
-    def _check_columns(self, where: Path | str) -> None:
-        found = inspect(self.engine)
-        for table in Base.metadata.tables.values():
-            if missing := {column.name for column in table.columns} - {
-                c["name"] for c in found.get_columns(table.name)
-            }:
-                self.close()
-                raise DatabaseUnusable(
-                    f"{where} was made by another version of aarlab: {table.name} lacks {', '.join(sorted(missing))}.",
-                    "Go on with that version, or start a new study.",
-                )
+    def _upgrade(self, connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+        config = migrations()
+        revision = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        made_before = revision is None and set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+        if made_before or (revision is not None and revision not in known):
+            raise DatabaseUnusable(
+                f"{self._name} was made by another version of aarlab.",
+                "Go on with that version, or start a new study.",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -76,6 +94,14 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def migrations() -> Config:
+    """Alembic's settings: where the scripts lie."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _configure(connection: SQLiteConnection, _: Any) -> None:

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from aarlab.evaluation import Evaluation
 from aarlab.evaluation.guards import Answer, Guard, Query, State, make_guard
 from aarlab.server._models import EvaluationRow, StudyRow, SubmissionRow
-from aarlab.server._score import correct_in, predictions_in
+from aarlab.server.artifacts import Artifacts
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ def state_of(study: StudyRow) -> State:
     return State() if study.guard_state is None else State.model_validate(study.guard_state)
 
 
-def ask_guard(session: Session, row: EvaluationRow, result: Evaluation, public: PublicSplit) -> Answer:
+def ask_guard(
+    session: Session, row: EvaluationRow, result: Evaluation, public: PublicSplit, artifacts: Artifacts
+) -> Answer:
     """The guard's answer to a new public score; what it remembers is kept in the same transaction.
 
     Args:
@@ -44,28 +46,28 @@ def ask_guard(session: Session, row: EvaluationRow, result: Evaluation, public: 
         row: the evaluation that is about to be recorded.
         result: its score.
         public: the split.
+        artifacts: where the best so far lies.
     """
     study = session.get_one(StudyRow, row.submission.study_id, with_for_update=True)
     state = state_of(study)
     query = _query(row.submission.sha256, result.correct, result.predictions, public, study.floor)
-    answer, state = guard_of(study).answer(query, state, _best(session, study, state, public))
+    answer, state = guard_of(study).answer(query, state, _best(session, study, state, public, artifacts))
     study.guard_state = state.model_dump(mode="json")
     row.answer = asdict(answer)
     return answer
 
 
-def _best(session: Session, study: StudyRow, state: State, public: PublicSplit) -> Query | None:
+def _best(session: Session, study: StudyRow, state: State, public: PublicSplit, artifacts: Artifacts) -> Query | None:
     if state.best_hash is None:
         return None
-    row = session.scalar(
-        select(EvaluationRow)
+    arrays = session.scalar(
+        select(EvaluationRow.arrays)
         .join(EvaluationRow.submission)
         .where(SubmissionRow.study_id == study.id, SubmissionRow.sha256 == state.best_hash)
         .where(EvaluationRow.task == "public")
-        .options(undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
     )
-    assert row is not None
-    return _query(state.best_hash, correct_in(row), predictions_in(row), public, study.floor)
+    assert arrays is not None
+    return _query(state.best_hash, *artifacts.arrays(arrays), public, study.floor)
 
 
 def _query(

@@ -62,7 +62,7 @@ class Authentication:
             scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
             identity = None
             if scheme.lower() == "bearer" and token:
-                identity = await run_in_threadpool(services_of(scope["app"]).identify, token.strip())
+                identity = await run_in_threadpool(services_of(scope["app"]).tokens.identify, token.strip())
             if identity is None:
                 status = HTTPStatus.UNAUTHORIZED
                 problem = Problem(

@@ -2,7 +2,6 @@
 
 from aarlab.audits import AuditFinding
 from aarlab.audits.probing import ProbingFinding, Submitted, detect
-from aarlab.server._score import predictions_in
 from aarlab.server._store import PUBLIC, Store
 
 AUDIT = "probing"
@@ -15,12 +14,7 @@ def probing(store: Store, study: str) -> list[ProbingFinding]:
         store: what the server knows.
         study: id of the study.
     """
-    return detect(
-        [
-            Submitted(look.submission_id, look.submission.author, predictions_in(look))
-            for look in store.correct(study, PUBLIC)
-        ]
-    )
+    return detect([Submitted(one.submission, one.author, one.predictions) for one in store.scored(study, PUBLIC)])
 
 
 def probing_audit(found: list[ProbingFinding], researcher: str) -> AuditFinding:

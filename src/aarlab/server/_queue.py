@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from aarlab.api.schemas import Asked, Failure, Status
 from aarlab.audits import AuditFinding
@@ -22,9 +22,10 @@ from aarlab.server._database import Database
 from aarlab.server._feedback import PublicSplit, ask_guard
 from aarlab.server._models import AuditRow, EvaluationRow, SubmissionRow, now
 from aarlab.server._problems import ProblemError, not_found
-from aarlab.server._score import arrays_of, evaluation_in, score_of
+from aarlab.server._score import evaluation_in, score_of
 from aarlab.server._secrets import draw_seeds
 from aarlab.server._store import AUDIT, PRIVATE, PUBLIC
+from aarlab.server.artifacts import Artifacts
 
 What = Literal["public", "private", "audit"]
 
@@ -63,8 +64,8 @@ class Task:
 class Queue:
     """Evaluations and audits to do, in the order in which they were asked for."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self.database, self.artifacts = database, artifacts
 
     def recover(self) -> int:
         """Queue again what a dead server left running, and a baseline that could not be run; tells how many."""
@@ -91,14 +92,13 @@ class Queue:
             if taken is None:
                 return None
             row = session.get_one(EvaluationRow, taken)
-            submission = session.get_one(SubmissionRow, row.submission_id, options=[undefer(SubmissionRow.code)])
+            submission = session.get_one(SubmissionRow, row.submission_id)
             study = submission.study
             what: What = "private" if row.task == PRIVATE else "audit" if row.task == AUDIT else "public"
             claimed = None
             if what == AUDIT:
-                arrays = (undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
-                query = select(EvaluationRow).filter_by(submission_id=submission.id, task=PUBLIC).options(*arrays)
-                claimed = evaluation_in(session.scalars(query).one())
+                query = select(EvaluationRow).filter_by(submission_id=submission.id, task=PUBLIC)
+                claimed = evaluation_in(session.scalars(query).one(), self.artifacts)
             return Task(
                 evaluation=taken,
                 claim=claim,
@@ -107,7 +107,7 @@ class Queue:
                 author=submission.author,
                 testbed=study.testbed,
                 secret=study.secret,
-                code=submission.code,
+                code=self.artifacts.get(submission.sha256).decode(),
                 what=what,
                 seeds=draw_seeds(study.secret, submission.sha256, what, study.seeds),
                 claimed=claimed,
@@ -126,16 +126,16 @@ class Queue:
             result: its score.
             public: what the guard needs to know of the public split.
         """
+        arrays = self.artifacts.put_arrays(result.correct, result.predictions)
         with self.database.write() as session:
             row = self._end(session, task, Status.SCORED)
             if row is None:
                 return False
             row.score = score_of(result).model_dump(mode="json")
-            for name, value in arrays_of(result).items():
-                setattr(row, name, value)
+            row.arrays = arrays
             session.flush()
             if task.what == PUBLIC:
-                answer = ask_guard(session, row, result, public)
+                answer = ask_guard(session, row, result, public, self.artifacts)
                 told = {"accuracy": answer.accuracy, "censored": answer.censored}
                 self._log(session, task, "guard.answered", **told)
             return True

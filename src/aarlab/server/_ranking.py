@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aarlab.api.schemas import Row, Standing, Status
 from aarlab.server._models import SubmissionRow
 from aarlab.server._protocol import Evaluates
-from aarlab.server._score import Score, correct_in, score_in
+from aarlab.server._score import Score, score_in
 from aarlab.server._store import AUDIT, PRIVATE, PUBLIC, Store
 from aarlab.server._views import guarded, level_of, verdicts
 from aarlab.stats import Comparison, compare_accuracy, holm
@@ -43,7 +43,7 @@ def _gains(
     store: Store, study: str, evaluator: Evaluates, scored: Sequence[tuple[SubmissionRow, Score]]
 ) -> dict[int, Comparison]:
     """Comparison with the baseline on `private`, by submission; the baseline itself is left out."""
-    correct = {look.submission_id: correct_in(look) for look in store.correct(study, PRIVATE)}
+    correct = {one.submission: one.correct for one in store.scored(study, PRIVATE)}
     baseline = next((row.id for row, _ in scored if row.researcher is None), None)
     if baseline not in correct:
         return {}

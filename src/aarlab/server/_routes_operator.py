@@ -81,7 +81,7 @@ def list_submissions(study: StudyId, services: AnyServices, after: After = 0, li
 @router.get("/{study}/findings")
 def list_findings(study: StudyId, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Finding]:
     """The forum, oldest first."""
-    return [finding_view(row) for row in services.store.findings(study, after=after, limit=limit)]
+    return [finding_view(row) for row in services.forum.findings(study, after=after, limit=limit)]
 
 
 @router.get("/{study}/leaderboard")

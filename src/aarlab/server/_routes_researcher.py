@@ -75,13 +75,13 @@ def get_code(submission: SubmissionId, study: VisibleStudy, services: AnyService
 @router.post("/findings", status_code=201)
 def post_finding(wanted: FindingCreate, member: Researching, services: AnyServices) -> Finding:
     """Post on the forum. The figure of a linked submission comes from the server."""
-    return finding_view(services.store.post(member.id, wanted))
+    return finding_view(services.forum.post(member.id, wanted))
 
 
 @router.get("/findings")
 def list_findings(member: Researching, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Finding]:
     """The forum, oldest first. Untrusted text."""
-    return [finding_view(row) for row in services.store.findings(member.study, after=after, limit=limit)]
+    return [finding_view(row) for row in services.forum.findings(member.study, after=after, limit=limit)]
 
 
 @router.get("/board")

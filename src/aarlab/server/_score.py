@@ -1,13 +1,11 @@
-"""An evaluation as the database keeps it: a score in JSON, and the arrays beside it."""
-
-from typing import Any
+"""An evaluation as the server keeps it: a score in JSON in the database, its arrays among the artifacts."""
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from aarlab.evaluation import Evaluation
 from aarlab.server._models import EvaluationRow
+from aarlab.server.artifacts import Artifacts
 from aarlab.stats import Diagnostics, PGREstimate
 
 
@@ -52,35 +50,11 @@ def score_in(row: EvaluationRow | None) -> Score | None:
     return None if row is None or row.score is None else Score.model_validate(row.score)
 
 
-def correct_in(row: EvaluationRow) -> NDArray[np.float32]:
-    """Whether each test example was right, shape (seeds, n); the row must hold a score."""
-    assert row.correct is not None
-    assert row.correct_dtype is not None
-    assert row.correct_shape is not None
-    return np.frombuffer(row.correct, dtype=row.correct_dtype).reshape(row.correct_shape)
-
-
-def predictions_in(row: EvaluationRow) -> NDArray[np.float32]:
-    """P(label = 1) of each test example, shape (seeds, n); the row must hold a score."""
-    assert row.predictions is not None
-    assert row.correct_shape is not None
-    return np.frombuffer(row.predictions, dtype=np.float16).reshape(row.correct_shape).astype(np.float32)
-
-
-def arrays_of(evaluation: Evaluation) -> dict[str, Any]:
-    """Columns that hold an evaluation's arrays."""
-    correct = evaluation.correct
-    return {
-        "correct": correct.tobytes(),
-        "correct_dtype": correct.dtype.str,
-        "correct_shape": list(correct.shape),
-        "predictions": evaluation.predictions.astype(np.float16).tobytes(),
-    }
-
-
-def evaluation_in(row: EvaluationRow) -> Evaluation:
+def evaluation_in(row: EvaluationRow, artifacts: Artifacts) -> Evaluation:
     """The evaluation that a row holds; probabilities as exact as float16 is."""
     score = score_in(row)
     assert score is not None
+    assert row.arrays is not None
+    correct, predictions = artifacts.arrays(row.arrays)
     told = {name: getattr(score, name) for name in Score.model_fields}
-    return Evaluation(**told, correct=correct_in(row), predictions=predictions_in(row))
+    return Evaluation(**told, correct=correct, predictions=predictions)

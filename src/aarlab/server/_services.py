@@ -1,6 +1,5 @@
 """What the routes work with, one set for each running app."""
 
-import hmac
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -10,35 +9,15 @@ from aarlab.api.schemas import Study
 from aarlab.errors import AarlabError
 from aarlab.server._bell import Bell
 from aarlab.server._database import Database
+from aarlab.server._forum import Forum
 from aarlab.server._models import StudyRow
 from aarlab.server._problems import ProblemError
 from aarlab.server._protocol import Evaluates, Evaluators
 from aarlab.server._queue import Queue
-from aarlab.server._secrets import token_hash
 from aarlab.server._store import Store
+from aarlab.server._tokens import Tokens
 from aarlab.server._views import study_view
 from aarlab.server._worker import Worker
-
-
-@dataclass(frozen=True)
-class Operator:
-    """The operator, by its token."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A researcher, by its token.
-
-    Attributes:
-        id: the researcher's.
-        study: the one it belongs to.
-    """
-
-    id: int
-    study: str
-
-
-Identity = Operator | Member
 
 
 @dataclass(frozen=True)
@@ -51,15 +30,8 @@ class Services:
     worker: Worker
     bell: Bell
     evaluators: Evaluators
-    operator_hash: str
-
-    def identify(self, token: str) -> Identity | None:
-        """Whose token this is; None if nobody's."""
-        hashed = token_hash(token)
-        if hmac.compare_digest(hashed, self.operator_hash):
-            return Operator()
-        found = self.store.researcher_by_token(hashed)
-        return None if found is None else Member(found.id, found.study_id)
+    tokens: Tokens
+    forum: Forum
 
     def evaluator(self, testbed: str, secret: bytes) -> Evaluates:
         """The evaluator of a study, by its testbed and secret.

@@ -2,30 +2,60 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from aarlab.api import schemas
+from aarlab.api.access import Role
 from aarlab.api.schemas import BASELINE, Status
 from aarlab.server import _events
 from aarlab.server._database import Database
-from aarlab.server._models import AuditRow, EvaluationRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
+from aarlab.server._ledger import Spent, dollars_in
+from aarlab.server._models import (
+    AuditRow,
+    EvaluationRow,
+    EventRow,
+    ResearcherRow,
+    StudyRow,
+    SubmissionRow,
+    TokenRow,
+)
 from aarlab.server._problems import ProblemError, not_found
 from aarlab.server._protocol import Evaluates
-from aarlab.server._secrets import content_hash
+from aarlab.server._tokens import revoke
+from aarlab.server.artifacts import Artifacts
 
 PUBLIC, PRIVATE, AUDIT = "public", "private", "audit"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The arrays of a score.
+
+    Attributes:
+        submission: its id.
+        author: who submitted it.
+        correct: whether each test example was right, shape (seeds, n).
+        predictions: P(label = 1) of each, shape (seeds, n).
+    """
+
+    submission: int
+    author: str
+    correct: NDArray[np.float32]
+    predictions: NDArray[np.float32]
 
 
 class Store:
     """What the server knows. Rows it returns are detached: read them, change nothing."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self.database, self.artifacts = database, artifacts
 
     # Studies and researchers
 
@@ -37,20 +67,20 @@ class Store:
             secret: the study's.
             evaluator: of its testbed, as the secret draws it.
         """
-        vanilla = evaluator.vanilla_code()
+        vanilla = self.artifacts.put(evaluator.vanilla_code().encode())
         study = StudyRow(
             id=f"{wanted.testbed}-{secrets.token_hex(4)}",
             secret=secret,
             examples=len(evaluator.groups("public")),
             guard_step=evaluator.guard_step(),
             **asdict(evaluator.anchors("public")),
-            **dict(wanted),
+            **wanted.model_dump(),
         )
         with self.database.write() as session:
             session.add(study)
             session.flush()
             _events.append(session, study.id, "study.created", _events.OPERATOR, **wanted.model_dump(mode="json"))
-            baseline = SubmissionRow(study_id=study.id, name="vanilla", code=vanilla, sha256=content_hash(vanilla))
+            baseline = SubmissionRow(study_id=study.id, name="vanilla", sha256=vanilla)
             baseline.evaluations = [EvaluationRow(task=PUBLIC)]
             session.add(baseline)
         return study
@@ -63,38 +93,36 @@ class Store:
     def study(self, study: str) -> StudyRow:
         """A study by id."""
         with self.database.read() as session:
-            return _study(session, study)
+            return study_in(session, study)
 
     def finish(self, study: str) -> StudyRow:
         """Take no further submissions; those queued are still evaluated."""
         with self.database.write() as session:
-            row = _study(session, study)
+            row = study_in(session, study)
             if not row.finished:
                 row.finished = True
                 _events.append(session, study, "study.finished", _events.OPERATOR)
             return row
 
     def admit(self, study: str, wanted: schemas.ResearcherCreate, token_hash: str) -> ResearcherRow:
-        """A new researcher; an admitted name gets a new token, and its old one ends."""
+        """A new researcher; an admitted name gets a new token, and its old ones end."""
         if wanted.name.casefold() == BASELINE:
             raise ProblemError(HTTPStatus.CONFLICT, "reserved", f"{BASELINE!r} is the server's own.", "Use another.")
         with self.database.write() as session:
-            _study(session, study, lock=True)
+            study_in(session, study, lock=True)
             row = session.scalar(select(ResearcherRow).filter_by(study_id=study, name=wanted.name))
             if row is None:
                 row = ResearcherRow(study_id=study, **dict(wanted))
                 session.add(row)
-            row.token_hash = token_hash
             session.flush()
+            revoke(session, TokenRow.researcher_id == row.id)
+            session.add(
+                TokenRow(hash=token_hash, role=Role.RESEARCHER, study_id=study, researcher_id=row.id, label=row.name)
+            )
             told = {"researcher": row.name, "kind": row.kind, "direction": row.direction}
             _events.append(session, study, "researcher.admitted", _events.OPERATOR, **told)
             session.refresh(row)
             return row
-
-    def researcher_by_token(self, token_hash: str) -> ResearcherRow | None:
-        """The researcher with this token."""
-        with self.database.read() as session:
-            return session.scalar(select(ResearcherRow).filter_by(token_hash=token_hash))
 
     def researcher(self, researcher: int) -> ResearcherRow:
         """A researcher by id."""
@@ -104,19 +132,20 @@ class Store:
     def researchers(self, study: str) -> Sequence[ResearcherRow]:
         """All researchers of a study, in the order of their admission."""
         with self.database.read() as session:
-            _study(session, study)
+            study_in(session, study)
             return session.scalars(select(ResearcherRow).filter_by(study_id=study).order_by(ResearcherRow.id)).all()
 
-    def spent(self, study: str) -> dict[int, int]:
-        """Evaluations spent, by researcher; those who spent none are left out."""
-        query = (
+    def spent(self, study: str) -> Spent:
+        """What the researchers of a study have spent."""
+        counted = (
             select(EvaluationRow.payer_id, func.count())
             .join(ResearcherRow, EvaluationRow.payer_id == ResearcherRow.id)
             .where(ResearcherRow.study_id == study)
             .group_by(EvaluationRow.payer_id)
         )
         with self.database.read() as session:
-            return {payer: count for payer, count in session.execute(query) if payer is not None}
+            evaluations = {payer: count for payer, count in session.execute(counted) if payer is not None}
+            return Spent(evaluations, dollars_in(session, study))
 
     # Submissions
 
@@ -129,10 +158,10 @@ class Store:
         Raises:
             ProblemError: the budget is spent, the study is over, or the parent is not of this study.
         """
-        sha256 = content_hash(wanted.code)
+        sha256 = self.artifacts.put(wanted.code.encode())
         with self.database.write() as session:
             author = session.get_one(ResearcherRow, researcher)
-            study = _study(session, author.study_id, lock=True)
+            study = study_in(session, author.study_id, lock=True)
             known = session.scalar(select(SubmissionRow).filter_by(study_id=study.id, sha256=sha256))
             look = None if known is None else known.evaluation(PUBLIC)
             if known is not None and not (look is not None and look.ours):
@@ -144,12 +173,11 @@ class Store:
                 _events.append(session, study.id, "submission.repeated", author.name, submission=known.id)
                 return known, False
             if wanted.parent is not None:
-                _submission(session, study.id, wanted.parent)
+                submission_in(session, study.id, wanted.parent)
             row = SubmissionRow(
                 study_id=study.id,
                 researcher_id=researcher,
                 name=wanted.name,
-                code=wanted.code,
                 sha256=sha256,
                 parent_id=wanted.parent,
                 note=wanted.note,
@@ -165,32 +193,35 @@ class Store:
     def submission(self, study: str | None, submission: int) -> SubmissionRow:
         """A submission; of this study only, unless `study` is None."""
         with self.database.read() as session:
-            return _submission(session, study, submission)
+            return submission_in(session, study, submission)
 
     def code(self, study: str | None, submission: int) -> str:
         """Code of a submission; of this study only, unless `study` is None."""
-        with self.database.read() as session:
-            return _submission(session, study, submission).code
+        return self.artifacts.get(self.submission(study, submission).sha256).decode()
 
     def submissions(self, study: str, *, after: int = 0, limit: int | None = None) -> Sequence[SubmissionRow]:
         """Submissions with a larger id than `after`, oldest first."""
         query = select(SubmissionRow).filter_by(study_id=study).where(SubmissionRow.id > after)
         with self.database.read() as session:
-            _study(session, study)
+            study_in(session, study)
             return session.scalars(query.order_by(SubmissionRow.id).limit(limit)).all()
 
-    def correct(self, study: str, split: str) -> Sequence[EvaluationRow]:
-        """The scored evaluations of a split, with their `correct` arrays."""
+    def scored(self, study: str, split: str) -> list[Scored]:
+        """The arrays of all scores on a split, in the order of the evaluations."""
         query = (
             select(EvaluationRow)
             .join(EvaluationRow.submission)
             .where(SubmissionRow.study_id == study)
             .where(EvaluationRow.task == split, EvaluationRow.status == Status.SCORED)
-            .options(undefer(EvaluationRow.correct), undefer(EvaluationRow.predictions))
             .order_by(EvaluationRow.id)
         )
         with self.database.read() as session:
-            return session.scalars(query).all()
+            rows = session.scalars(query).all()
+        return [
+            Scored(row.submission_id, row.submission.author, *self.artifacts.arrays(row.arrays))
+            for row in rows
+            if row.arrays is not None
+        ]
 
     # Audits and the event log
 
@@ -213,55 +244,35 @@ class Store:
     def note(self, study: str, kind: str, /, **payload: JsonValue) -> None:
         """Enter something that the operator did into the event log."""
         with self.database.write() as session:
-            _study(session, study)
+            study_in(session, study)
             _events.append(session, study, kind, _events.OPERATOR, **payload)
 
     def events(self, study: str, *, after: int = 0, limit: int | None = None) -> Sequence[EventRow]:
         """Entries of a study's event log with a larger number than `after`, in order."""
         query = select(EventRow).filter_by(study_id=study).where(EventRow.number > after)
         with self.database.read() as session:
-            _study(session, study)
+            study_in(session, study)
             return session.scalars(query.order_by(EventRow.number).limit(limit)).all()
 
-    # Forum
 
-    def post(self, researcher: int, wanted: schemas.FindingCreate) -> FindingRow:
-        """A post for the forum."""
-        with self.database.write() as session:
-            author = session.get_one(ResearcherRow, researcher)
-            if wanted.submission is not None:
-                _submission(session, author.study_id, wanted.submission)
-            row = FindingRow(
-                study_id=author.study_id,
-                researcher_id=researcher,
-                kind=wanted.kind,
-                title=wanted.title,
-                body=wanted.body,
-                submission_id=wanted.submission,
-            )
-            session.add(row)
-            session.flush()
-            told: dict[str, JsonValue] = {"finding": row.id, "kind": wanted.kind, "submission": wanted.submission}
-            _events.append(session, author.study_id, "finding.posted", author.name, **told)
-            session.refresh(row)
-            return row
+def study_in(session: Session, study: str, *, lock: bool = False) -> StudyRow:
+    """A study by id, locked for this transaction if asked.
 
-    def findings(self, study: str, *, after: int, limit: int) -> Sequence[FindingRow]:
-        """Posts with a larger id than `after`, oldest first."""
-        query = select(FindingRow).filter_by(study_id=study).where(FindingRow.id > after)
-        with self.database.read() as session:
-            _study(session, study)
-            return session.scalars(query.order_by(FindingRow.id).limit(limit)).all()
-
-
-def _study(session: Session, study: str, *, lock: bool = False) -> StudyRow:
+    Raises:
+        ProblemError: there is none.
+    """
     row = session.get(StudyRow, study, with_for_update=lock or None)
     if row is None:
         raise not_found("study", study)
     return row
 
 
-def _submission(session: Session, study: str | None, submission: int) -> SubmissionRow:
+def submission_in(session: Session, study: str | None, submission: int) -> SubmissionRow:
+    """A submission by id; of this study only, unless `study` is None.
+
+    Raises:
+        ProblemError: there is none.
+    """
     row = session.get(SubmissionRow, submission)
     if row is None or (study is not None and row.study_id != study):
         raise not_found("submission", submission)
@@ -277,8 +288,11 @@ def _check_budget(session: Session, study: StudyRow, researcher: int) -> None:
     if study.finished:
         detail = "The study is over; it takes no further submissions."
         raise ProblemError(HTTPStatus.CONFLICT, "finished", detail, "What is recorded can still be read.")
+    if study.paused:
+        detail = "The study is paused; it takes no submissions for now."
+        raise ProblemError(HTTPStatus.CONFLICT, "paused", detail, "Try again in a while.")
     spent = session.scalar(select(func.count()).select_from(EvaluationRow).filter_by(payer_id=researcher)) or 0
-    _refuse_beyond("", spent, study.evaluations_per_researcher)
+    _refuse_beyond("", spent, session.get_one(ResearcherRow, researcher).evaluations_limit)
     if study.evaluations_per_study is not None:
         members = select(ResearcherRow.id).filter_by(study_id=study.id)
         everyone = select(func.count()).select_from(EvaluationRow).where(EvaluationRow.payer_id.in_(members))

@@ -20,6 +20,7 @@ from aarlab.api.schemas import (
 from aarlab.audits import AuditFinding
 from aarlab.evaluation.guards import Answer
 from aarlab.server._feedback import guard_of, state_of
+from aarlab.server._ledger import Spent
 from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._score import Score, score_in
 from aarlab.server._store import PRIVATE, PUBLIC
@@ -64,12 +65,12 @@ def guarded(row: SubmissionRow, score: Score) -> tuple[Answer, float | None]:
     return answer, min(0.0, pgr) if answer.censored else pgr
 
 
-def study_view(row: StudyRow, spent: dict[int, int]) -> Study:
+def study_view(row: StudyRow, spent: Spent) -> Study:
     """A study as everyone in it may see it.
 
     Args:
         row: the study.
-        spent: evaluations spent, by researcher.
+        spent: what its researchers have spent.
     """
     guard = guard_of(row)
     return Study(
@@ -78,28 +79,31 @@ def study_view(row: StudyRow, spent: dict[int, int]) -> Study:
         seeds=row.seeds,
         evaluations_per_researcher=row.evaluations_per_researcher,
         evaluations_per_study=row.evaluations_per_study,
-        evaluations_used=sum(spent.values()),
+        evaluations_used=sum(spent.evaluations.values()),
         guard=row.guard,
         guard_says=guard.describe(state_of(row)),
         guarded=guard.trustworthy,
         floor=Anchor(accuracy=row.floor, se=row.floor_se),
         ceiling=Anchor(accuracy=row.ceiling, se=row.ceiling_se),
+        paused=row.paused,
         finished=row.finished,
+        dollars_per_researcher=row.dollars_per_researcher,
+        dollars_per_study=row.dollars_per_study,
         created_at=row.created_at,
     )
 
 
-def researcher_view(row: ResearcherRow, spent: dict[int, int]) -> Researcher:
+def researcher_view(row: ResearcherRow, spent: Spent) -> Researcher:
     """A researcher, without its token.
 
     Args:
         row: the researcher.
-        spent: evaluations spent, by researcher.
+        spent: what all of the study have spent.
     """
-    used, limit = spent.get(row.id, 0), row.study.evaluations_per_researcher
+    used, limit = spent.evaluations.get(row.id, 0), row.evaluations_limit
     left = limit - used
     if row.study.evaluations_per_study is not None:
-        left = min(left, row.study.evaluations_per_study - sum(spent.values()))
+        left = min(left, row.study.evaluations_per_study - sum(spent.evaluations.values()))
     return Researcher(
         id=row.id,
         name=row.name,
@@ -108,6 +112,9 @@ def researcher_view(row: ResearcherRow, spent: dict[int, int]) -> Researcher:
         evaluations_used=used,
         evaluations_limit=limit,
         evaluations_left=max(0, left),
+        dollars_used=spent.dollars.get(row.id, 0.0),
+        dollars_left=None,
+        admitted_at=row.created_at,
     )
 
 
@@ -156,6 +163,10 @@ def finding_view(row: FindingRow) -> Finding:
         body=row.body,
         submission=row.submission_id,
         pgr=None if row.submission is None or score is None else guarded(row.submission, score)[1],
+        parent=row.parent_id,
+        tags=tuple(one.tag for one in row.tags),
+        up=sum(vote.value > 0 for vote in row.votes),
+        down=sum(vote.value < 0 for vote in row.votes),
         created_at=row.created_at,
     )
 

@@ -11,6 +11,7 @@ from aarlab.server._events import Break, verify
 from aarlab.server._problems import ProblemError
 from aarlab.server._store import Store
 from aarlab.server._views import event_view
+from aarlab.server.artifacts import Artifacts
 
 
 class LogError(AarlabError):
@@ -60,7 +61,7 @@ def _opened(database: Path) -> Iterator[Store]:
         raise LogError(f"{database} is missing.", "Restore the study's folder from a copy.")
     opened = Database(database)
     try:
-        yield Store(opened)
+        yield Store(opened, Artifacts(database.with_name("artifacts")))
     except ProblemError as error:
         raise LogError(error.problem.detail, "The database belongs to another study, or was edited.") from None
     finally:
