@@ -1,6 +1,8 @@
 """Shared fixtures: a small synthetic testbed that takes a second, and the shipped `chat`."""
 
+import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,54 @@ from aarlab.testbeds import (
 )
 from aarlab.testbeds.texts import TEXTS, digests, write_texts
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `double` and `machine`
+sys.path.insert(0, str(Path(__file__).parent))  # for `double`, `machine` and `postgres`
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=("sqlite", "postgresql"), default="sqlite", help="on which the tests of the server run"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite: reads or breaks the SQLite file itself; skipped on PostgreSQL")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("sqlite") and item.config.getoption("--database") != "sqlite":
+        pytest.skip("about SQLite")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[object]:
+    """A running cluster, a `postgres.Cluster`."""
+    postgres = pytest.importorskip("postgres", reason="needs psycopg", exc_type=ImportError)
+    folder = postgres.programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.cluster(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A database for the server: an SQLite file to be, or the URL of a PostgreSQL database (`--database`)."""
+    if request.config.getoption("--database") == "sqlite":
+        return tmp_path / "study.db"
+    return request.getfixturevalue("postgresql").fresh()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["playwright.sync_api.Browser"]:  # noqa: F821
+    """Chromium, once."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium on this machine")
+    with api.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 def synthetic_pack(seed: int = 0, questions: int = 240, per_question: int = 4, width: int = 12) -> Pack:

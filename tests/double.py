@@ -10,7 +10,7 @@
 
 Everything after that (PGR, intervals, diagnostics) is computed by aarlab.stats on a synthetic problem.
 
-As a program, `double.py DATABASE` serves until killed and prints its address.
+As a program, `double.py DATABASE ARTIFACTS` serves until killed and prints its address.
 """
 
 import re
@@ -26,6 +26,7 @@ from aarlab.audits import AuditFinding
 from aarlab.evaluation import Evaluation, FailureKind, MethodError
 from aarlab.sandbox import SandboxUnavailable
 from aarlab.server import create_app, embedded
+from aarlab.server._patience import Patience
 from aarlab.stats import compare_accuracy, diagnose, estimate_pgr
 from aarlab.testbeds import Anchors
 
@@ -43,6 +44,8 @@ class Double:
     def __init__(self, *, hurry: bool = False) -> None:
         self.hurry = hurry
         self.broken = False
+        self.gate = threading.Event()  # while it is not set, whatever is evaluated waits
+        self.gate.set()
         self.calls: list[tuple[str, str, tuple[int, ...]]] = []
         self._lock = threading.Lock()
         self._groups = np.repeat(np.arange(N // 2, dtype=np.int32), 2)
@@ -89,6 +92,7 @@ class Double:
         """What the code asks for, once it has been waited for and what it breaks is broken."""
         with self._lock:
             self.calls.append((code, what, tuple(seeds)))
+        assert self.gate.wait(60)
         if self.broken:
             raise SandboxUnavailable(("double",))
         asked = dict(re.findall(r"^# ([a-z-]+)=(\S+)", code, re.MULTILINE))
@@ -141,7 +145,14 @@ def only(double: Double) -> Callable[[str, bytes], Double]:
 
 
 if __name__ == "__main__":
-    app = create_app(Path(sys.argv[1]), only(Double()), TOKEN, workers=1)
+    where, artifacts = sys.argv[1:]
+    app = create_app(
+        where if "://" in where else Path(where),
+        only(Double()),
+        TOKEN,
+        artifacts=artifacts,
+        patience=Patience(lease_seconds=2),
+    )
     with embedded(app) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()

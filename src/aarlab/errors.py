@@ -6,6 +6,7 @@ AarlabError
 ├── SandboxError      untrusted code could not be run, or broke a limit      (sandbox)
 ├── MethodError       a submitted method broke its contract                  (evaluation)
 ├── ApiError          the server refused or could not answer                 (api)
+├── MirrorError       the forum's copy in a workspace cannot be written      (api)
 └── StudyError        a study cannot start, go on, or be found               (studies)
 """
 

@@ -92,7 +92,12 @@ def test_what_runs_in_a_page_is_noticed():
     page = '<p onclick="x()">a</p><a href=" JavaScript:x">b</a><script>x</script><img src="y">'
     seen = _Active()
     seen.feed(page)
-    assert len(seen.found) == 4
+    assert (len(seen.found), seen.programs) == (3, 1)
+    data = _Active()
+    data.feed(
+        '<script type="application/json">{}</script><link rel="icon" href="data:,"><script src="//evil"></script>'
+    )
+    assert (data.found, data.programs) == (["an element <script>"], 0)
     calm = _Active()
     calm.feed('<p class="on">&lt;script&gt;</p><svg><circle r="1"/></svg><a href="#x">y</a>')
     assert calm.found == []

@@ -33,6 +33,7 @@ def aarlab(*arguments: str, cwd: Path | None = None, **environment: str) -> subp
 COMMANDS = (
     *((), ("run",), ("resume",), ("evaluate",), ("audit",), ("bench",), ("attack",), ("serve",), ("doctor",)),
     *(("log", "show"), ("log", "verify"), ("method", "check")),
+    *(("token", "issue"), ("token", "list"), ("token", "revoke")),
 )
 
 

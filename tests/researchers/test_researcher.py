@@ -1,6 +1,8 @@
 """A scripted researcher against a real server; the double of the evaluator stands in for the sandbox."""
 
+import io
 import re
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -8,8 +10,18 @@ from pathlib import Path
 import pytest
 
 from aarlab.api import OperatorClient, ResearcherClient
-from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, StudyCreate, SubmissionCreate
+from aarlab.api.schemas import (
+    FindingCreate,
+    FindingKind,
+    Kind,
+    ResearcherCreate,
+    Status,
+    StudyChange,
+    StudyCreate,
+    SubmissionCreate,
+)
 from aarlab.researchers import DIRECTIONS, ScriptedResearcher
+from aarlab.researchers._workspace import pack
 from aarlab.server import create_app, embedded
 from double import TOKEN, Double, only
 
@@ -54,6 +66,36 @@ def test_it_spends_its_budget_and_tells_everything(world, tmp_path: Path):
     assert all(s.name in notebook for s in submissions if s.researcher == "ada")
     assert len(list((tmp_path / "ada" / "methods").glob("*.py"))) == 4
     assert operator.code(submissions[0].id).code == (tmp_path / "ada" / "methods" / "001.py").read_text()
+    mirrored = [path.read_text() for path in (tmp_path / "bob" / "forum").glob("*.md")]
+    assert any("researcher: ada" in text for text in mirrored)
+
+
+def test_it_hands_in_its_workspace_at_the_end(world, tmp_path: Path):
+    operator, _, admit = world
+    with admit("ada") as client:
+        ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path / "ada").run(threading.Event())
+        (snapshot,) = client.snapshots()
+        content = operator.snapshot_content(snapshot.id)
+    assert content == pack(tmp_path / "ada")
+    with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+        names = packed.getnames()
+    assert names == ["methods/001.py", "methods/002.py", "methods/003.py", "methods/004.py", "notebook.md"]
+
+
+def test_it_waits_while_the_study_is_paused(world, tmp_path: Path):
+    operator, study, admit = world
+    operator.change(study, StudyChange(paused=True))
+    with admit("ada") as client:
+        researcher = ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path / "ada")
+        thread = threading.Thread(target=researcher.run, args=(threading.Event(),))
+        thread.start()
+        while not (tmp_path / "ada" / "methods" / "001.py").exists():
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert client.me().evaluations_used == 0
+        operator.change(study, StudyChange(paused=False))
+        thread.join(60)
+        assert client.me().evaluations_used == 4
 
 
 def test_it_stops_when_told_and_goes_on_later(world, tmp_path: Path):

@@ -9,8 +9,12 @@ import pytest
 
 from aarlab.api import OperatorClient, ResearcherClient
 from aarlab.api.schemas import Kind, ResearcherCreate, StudyCreate
-from aarlab.server import create_app, embedded
+from aarlab.server import Limits, create_app, embedded
+from aarlab.server._patience import Patience
 from double import TOKEN, Double, only
+
+QUICK = Patience(retry_seconds=0.02)
+LIMITS = Limits()
 
 
 @dataclass
@@ -18,7 +22,7 @@ class World:
     """A running server with one study and a way to admit researchers to it."""
 
     url: str
-    database: Path
+    database: Path | str
     double: Double
     operator: OperatorClient
     study: str
@@ -26,16 +30,29 @@ class World:
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Callable[..., AbstractContextManager[World]]:
-    """Starts a server on `tmp_path`'s database; may be used again after it has stopped."""
+def serving(tmp_path: Path, database: Path | str) -> Callable[..., AbstractContextManager[World]]:
+    """Starts a server on the test's database; may be used again after it has stopped."""
 
     @contextmanager
     def start(
-        *, double: Double | None = None, workers: int = 1, evaluations: int = 5, study: str | None = None
+        *,
+        double: Double | None = None,
+        workers: int = 1,
+        evaluations: int = 5,
+        study: str | None = None,
+        patience: Patience = QUICK,
+        limits: Limits = LIMITS,
     ) -> Iterator[World]:
         double = double or Double()
-        database = tmp_path / "study.db"
-        app = create_app(database, only(double), TOKEN, workers)
+        app = create_app(
+            database,
+            only(double),
+            TOKEN,
+            workers,
+            artifacts=tmp_path / "artifacts",
+            limits=limits,
+            patience=patience,
+        )
         with ExitStack() as stack:
             url = stack.enter_context(embedded(app))
             operator = stack.enter_context(OperatorClient(url, TOKEN))

@@ -21,18 +21,19 @@ DOUBLE = Path(__file__).parent.parent / "double.py"
 
 
 @contextmanager
-def process(database: Path):
+def process(database: Path | str, artifacts: Path):
     """A server in a process of its own, killed without mercy at the end."""
-    with subprocess.Popen([sys.executable, str(DOUBLE), str(database)], stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, str(DOUBLE), str(database), str(artifacts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server, server.stdout.readline().strip()
         finally:
             server.kill()
 
 
-def test_kill_and_resume(tmp_path: Path):
-    database = tmp_path / "study.db"
-    with process(database) as (server, url), OperatorClient(url, TOKEN) as operator:
+def test_kill_and_resume(tmp_path: Path, database: Path | str):
+    artifacts = tmp_path / "artifacts"
+    with process(database, artifacts) as (server, url), OperatorClient(url, TOKEN) as operator:
         study = operator.create_study(StudyCreate(testbed="synthetic", evaluations_per_researcher=4)).id
         token = operator.admit(study, ResearcherCreate(name="ada", kind=Kind.SCRIPTED, direction="")).token
         with ResearcherClient(url, token) as ada:
@@ -43,7 +44,11 @@ def test_kill_and_resume(tmp_path: Path):
             while ada.submission(running).status != Status.RUNNING:
                 time.sleep(0.02)
             os.kill(server.pid, signal.SIGKILL)
-    with process(database) as (_, url), OperatorClient(url, TOKEN) as operator, ResearcherClient(url, token) as ada:
+    with (
+        process(database, artifacts) as (_, url),
+        OperatorClient(url, TOKEN) as operator,
+        ResearcherClient(url, token) as ada,
+    ):
         assert ada.submission(scored.id) == scored
         assert [finding.title for finding in ada.findings()] == ["found"]
         for one in (running, queued):

@@ -70,6 +70,7 @@ EDITS = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", [*EDITS, "reordered", "cut off", "none"])
 def test_no_edit_goes_unseen(serving, name: str):
     with serving() as world:
@@ -97,6 +98,7 @@ def broken(path: Path, study: str, head: str):
     return verify_log(path, study, head)[1]
 
 
+@pytest.mark.sqlite
 def test_what_cannot_be_read_says_so(serving, tmp_path: Path):
     with serving() as world:
         busy(world)

@@ -1,118 +1,118 @@
-"""What researchers wrote is untrusted, also in the report."""
+"""What researchers wrote is untrusted, also in the report; and the report tells what is on record."""
 
-from datetime import UTC, datetime
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from aarlab.api.schemas import (
-    Anchor,
-    Audited,
-    Failure,
-    Finding,
-    FindingKind,
-    Kind,
-    Level,
-    Overrule,
-    Researcher,
-    Row,
-    Status,
-    Study,
-    Submission,
-)
-from aarlab.audits import AuditFinding
-from aarlab.audits.probing import ProbingFinding
-from aarlab.stats import Interval
-from aarlab.studies import Outcome, Settings, StudyFolder, write_report
+from aarlab.server import Record
+from aarlab.studies import Settings, StudyError, StudyFolder
+from aarlab.studies.report import read_folder, render_report
 
-EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}"
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EVIL = "</title></script></pre><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}<!--"
 
 
-def outcome(*, resolved: bool = True, rows: bool = True) -> Outcome:
-    pgr = Interval(0.5, -0.2, 1.4, 0.95) if resolved else None
-    made = Row(
-        rank=1,
-        submission=2,
-        method=EVIL,
-        researcher=EVIL,
-        direction=EVIL,
-        level=Level.CONFIRMED,
-        pgr_public=pgr,
-        accuracy_public=0.7,
-        pgr_private=pgr,
-        accuracy_private=0.7,
-        gain_private=Interval(0.04, 0.01, 0.07, 0.95),
-        p_private=0.0001,
-        audited=True,
-        flags=("reading",),
-        failure_private=None,
-        isolated=False,
-    )
-    submission = Submission(
-        id=2,
-        researcher=EVIL,
-        name=EVIL,
-        sha256="0",
-        parent=None,
-        note=EVIL,
-        status=Status.FAILED,
-        level=Level.CLAIMED,
-        feedback=None,
-        failure=Failure(kind="exception", message=EVIL, advice=EVIL),
-        created_at=NOW,
-    )
-    finding = Finding(
-        id=1, researcher=EVIL, kind=FindingKind.INSIGHT, title=EVIL, body=EVIL, submission=2, pgr=0.5, created_at=NOW
-    )
-    researcher = Researcher(
-        id=1, name=EVIL, kind=Kind.LLM, direction=EVIL, evaluations_used=1, evaluations_limit=2, evaluations_left=1
-    )
-    anchor = Anchor(accuracy=0.6, se=0.01)
-    study = Study(
-        id="chat-1", testbed="chat", seeds=3, evaluations_per_researcher=2, evaluations_per_study=None,
-        evaluations_used=1,
-        guard="exact", guard_says=EVIL, guarded=False, floor=anchor,
-        ceiling=anchor, finished=True, created_at=NOW,
-    )  # fmt: skip
-    leaderboard = (made, made.model_copy(update={"rank": 2, "direction": "", "researcher": "baseline"})) if rows else ()
-    found = AuditFinding(audit="reading", verdict="flagged", summary=EVIL, evidence={EVIL: [EVIL]})
-    audits = {2: (Audited(finding=found, overruled=Overrule(verdict="noted", reason=EVIL)),)}
-    probing = ProbingFinding(
-        researcher=EVIL,
-        submissions=9,
-        counted=8,
-        pairs=(),
-        noise=(),
-        figure=9e9,
-        threshold=1e3,
-        error_rate=0.02,
-        summary=EVIL,
-    )
-    return Outcome(
-        study=study,
-        leaderboard=leaderboard,
-        submissions=(submission,),
-        findings=(finding,),
-        audits=audits,
-        probing=(probing,),
-        log_head="0" * 64,
-        researchers=(researcher,),
-        lost=((EVIL, EVIL),),
-        best_code=EVIL,
-    )
+class Page(HTMLParser):
+    """The elements of a page as a browser finds them, and the text of its scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - its name is the parser's
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        else:
+            self.words += data
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.mark.parametrize("resolved", [True, False])
-@pytest.mark.parametrize("rows", [True, False])
-def test_everything_is_escaped(tmp_path: Path, resolved: bool, rows: bool):
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_everything_is_escaped(recorded: Callable[..., Record], resolved: bool, count: int):
+    page = render_report(recorded(EVIL, resolved=resolved, count=count), lost=[(EVIL, EVIL)])
+    found = Page(page)
+    programs = [attributes for attributes in found.of("script") if attributes.get("type") != "application/json"]
+    assert programs == [{}, {}]  # Plotly and ours
+    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+    assert not found.of("img")
+    assert EVIL in found.words  # as text, the template's braces as well
+    data = [s for s, a in zip(found.scripts, found.of("script"), strict=True) if a.get("type") == "application/json"]
+    assert data
+    assert not any("<" in one for one in data)
+
+
+def test_only_the_two_scripts_may_run_and_nothing_is_fetched(recorded: Callable[..., Record]):
+    found = Page(render_report(recorded()))
+    policy = next(a["content"] for a in found.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    allowed = set(re.findall(r"'sha256-([^']+)'", policy))
+    programs = [s for s, a in zip(found.scripts, found.of("script"), strict=True) if not a]
+    assert allowed == {base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in programs}
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.partition("style-src")[0]
+    assert not found.of("iframe")
+    for tag, attributes in found.tags:
+        for name in ("src", "href", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:")), (tag, attributes)
+
+
+def test_warnings_stand_where_figures_prove_nothing(recorded: Callable[..., Record]):
+    assert "without a sandbox" in render_report(recorded(isolated=False))
+    assert "Feedback was exact" in render_report(recorded(guarded=False))
+    unresolved = render_report(recorded(resolved=False))
+    assert "PGR cannot be told" in unresolved
+    assert "PGR is not resolved" in unresolved
+    assert "accuracy 0.700" in unresolved
+    assert "Nothing was confirmed" not in unresolved
+    assert "Nothing was confirmed" in render_report(recorded(count=0))
+    fine = render_report(recorded())
+    assert not any(words in fine for words in ("without a sandbox", "Feedback was exact", "PGR cannot be told"))
+
+
+def test_figures_of_the_record_are_in_it(recorded: Callable[..., Record]):
+    record = recorded("a plain name")
+    words = unescape(Page(render_report(record, lost=[("a plain name", "its key was refused")])).words)
+    for told in ("[-0.20, 1.40]", "+0.040", "< .001", "★ 4 confirmed", "overruled", "Overruled (flagged)", "reading"):
+        assert told in words, told
+    assert "its key was refused" in words
+    assert "exception" in words  # failures too
+    assert "timeout" in words
+    assert "f" * 64 in words  # where the event log ends
+
+
+def test_it_can_be_read_without_scripts(recorded: Callable[..., Record]):
+    """Each figure has its numbers in a table, or they stand beside it."""
+    page = render_report(recorded())
+    figures = re.findall(r'<figure id="([^"]+)".*?</figure>', page, re.DOTALL)
+    assert len(figures) >= 5
+    assert page.count("<noscript>") == len(figures)
+    tables = re.findall(r'<details id="([^"]+)-table">', page)
+    assert set(figures) - set(tables) == {"failures"}
+
+
+def test_a_study_that_has_not_begun_has_no_report(tmp_path: Path):
     folder = StudyFolder.create(tmp_path, Settings())
-    write_report(folder, outcome(resolved=resolved, rows=rows))
-    page = folder.report.read_text()
-    assert "<script" not in page
-    assert "<img" not in page
-    assert "49" not in page
-    assert "&lt;script&gt;" in page
-    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
-    if rows:
-        assert "without a sandbox" in page
+    with pytest.raises(StudyError, match="has not begun") as caught:
+        read_folder(folder)
+    assert "aarlab resume" in caught.value.advice

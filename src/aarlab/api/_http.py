@@ -1,8 +1,10 @@
 """Requests to the server: tries again where that is safe, and turns problems into errors."""
 
 import time
+import uuid
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -12,22 +14,40 @@ from aarlab.api.errors import (
     BudgetExceeded,
     Forbidden,
     NotFound,
+    RateLimited,
     Refused,
     ServerFailed,
     Unauthorized,
     Unreachable,
 )
-from aarlab.api.schemas import PREFIX, Problem
+from aarlab.api.schemas import PAGE, PREFIX, Problem
 
 T = TypeVar("T")
 
 DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before each further try
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 WAIT_SECONDS = 20.0  # of one long poll
+MAX_HELD, MAX_HELD_SECONDS = 20, 60.0  # how often, and how long at once, it waits when it asked too often
+SOCKET = "unix://"
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 BY_STATUS: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 NEVER_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-AWAY = (502, 503)
+AWAY, TOO_OFTEN = (502, 503), 429
+
+
+class _SocketFile(httpx.HTTPTransport):
+    """Connects to a socket file, and says so where there is none."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(uds=path)
+        self._path = Path(path)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        if not self._path.is_socket():
+            raise httpx.ConnectError(f"there is no socket {self._path}", request=request)
+        return super().handle_request(request)
 
 
 class HttpClient:
@@ -37,7 +57,7 @@ class HttpClient:
         """Connect lazily.
 
         Args:
-            base_url: such as `http://127.0.0.1:8470`, without the API's prefix.
+            base_url: such as `http://127.0.0.1:8470`, without the API's prefix, or `unix:///path/of/a/socket`.
             token: the bearer token.
 
         Raises:
@@ -47,9 +67,15 @@ class HttpClient:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise Unauthorized("The token is empty or has characters that no token has.", "Copy it again, whole.")
         self.base_url = base_url.rstrip("/")
-        local = httpx.URL(self.base_url).host in ("127.0.0.1", "localhost", "::1")
+        socket = self.base_url.removeprefix(SOCKET) if self.base_url.startswith(SOCKET) else None
+        address = self.base_url if socket is None else "http://localhost"
+        try:
+            local = httpx.URL(address).host in ("127.0.0.1", "localhost", "::1")
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{base_url} is no address: {error}.", "It looks like http://127.0.0.1:8470.") from None
         self._http = httpx.Client(
-            base_url=self.base_url + PREFIX,
+            base_url=address + PREFIX,
+            transport=None if socket is None else _SocketFile(socket),
             headers={"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=not local,  # a proxy cannot reach this machine's loopback
@@ -67,17 +93,42 @@ class HttpClient:
         """Close all connections."""
         self._http.close()
 
-    def _get(self, path: str, answer: type[T], *, wait: float = 0.0, **query: int | float) -> T:
+    def _get(self, path: str, answer: type[T], *, wait: float = 0.0, **query: object) -> T:
         if wait:
             query["wait"] = wait
         return self._call("GET", path, answer, query=query, seconds=ANSWER_SECONDS + wait)
 
+    def _list(self, path: str, entry: type[T], **query: object) -> list[T]:
+        """All pages of a listing, from `after` on, if the query has it."""
+        found: list[T] = []
+        while True:
+            response = self._send("GET", path, query={"limit": PAGE, **query})
+            found += _read(response, list[entry])  # type: ignore[valid-type]  # a type as a value
+            after = httpx.URL(response.links.get("next", {}).get("url", "")).params.get("after")
+            if after is None:
+                return found
+            query["after"] = after
+
     def _post(
-        self, path: str, answer: type[T], body: BaseModel | None = None, *, repeatable: bool = True, wait: float = 0.0
+        self,
+        path: str,
+        answer: type[T],
+        body: BaseModel | None = None,
+        *,
+        repeatable: bool = True,
+        once: bool = False,
+        wait: float = 0.0,
     ) -> T:
         query = {"wait": wait} if wait else {}
         return self._call(
-            "POST", path, answer, body=body, query=query, repeatable=repeatable, seconds=ANSWER_SECONDS + wait
+            "POST",
+            path,
+            answer,
+            body=body,
+            query=query,
+            repeatable=repeatable,
+            once=once,
+            seconds=ANSWER_SECONDS + wait,
         )
 
     def _call(
@@ -86,23 +137,61 @@ class HttpClient:
         path: str,
         answer: type[T],
         *,
-        body: BaseModel | None = None,
+        body: BaseModel | bytes | None = None,
         query: dict[str, Any] | None = None,
         repeatable: bool = True,
+        once: bool = False,
         seconds: float = ANSWER_SECONDS,
     ) -> T:
-        """Send, and again after a pause if the request did not arrive or may safely arrive twice."""
+        response = self._send(method, path, body=body, query=query, repeatable=repeatable, once=once, seconds=seconds)
+        return _read(response, answer)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | bytes | None = None,
+        query: dict[str, Any] | None = None,
+        repeatable: bool = True,
+        once: bool = False,
+        seconds: float = ANSWER_SECONDS,
+    ) -> httpx.Response:
+        """Send, and again after a pause if the request was held off, did not arrive, or may safely arrive twice.
+
+        Args:
+            method: of HTTP.
+            path: after the API's prefix.
+            body: what to send.
+            query: what to append to the path.
+            repeatable: whether it may arrive twice.
+            once: give it a key of its own, so that the server carries it out once, however often it arrives.
+            seconds: to wait for an answer.
+
+        Raises:
+            Unreachable: there was no answer.
+        """
+        headers = _content_type(body)
+        if once:
+            headers[IDEMPOTENCY_KEY] = str(uuid.uuid4())
         request = self._http.build_request(
             method,
             path,
-            content=None if body is None else body.model_dump_json().encode(),
-            headers=None if body is None else {"Content-Type": "application/json"},
+            content=body.model_dump_json(exclude_unset=method == "PATCH").encode()
+            if isinstance(body, BaseModel)
+            else body,
+            headers=headers,
             params=query or None,
             timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
         )
+        held = 0
         for delay in (*DELAYS, None):
             try:
                 response = self._http.send(request)
+                while held < MAX_HELD and (pause := _held_off(response)) is not None:
+                    held += 1
+                    time.sleep(pause)
+                    response = self._http.send(request)
             except httpx.TransportError as error:
                 if delay is None or not (repeatable or isinstance(error, NEVER_ARRIVED)):
                     raise Unreachable(
@@ -111,14 +200,30 @@ class HttpClient:
                     ) from error
             else:
                 if delay is None or not repeatable or response.status_code not in AWAY:
-                    return _read(response, answer)
+                    return response
             time.sleep(delay)
         raise AssertionError("the last try returns or raises")
+
+
+def _content_type(body: BaseModel | bytes | None) -> dict[str, str]:
+    if body is None:
+        return {}
+    return {"Content-Type": "application/json" if isinstance(body, BaseModel) else "application/octet-stream"}
+
+
+def _held_off(response: httpx.Response) -> float | None:
+    """Seconds after which to send a request again that was not carried out, if it asked too often; else None."""
+    if response.status_code != TOO_OFTEN or not isinstance(_error(response), RateLimited):
+        return None
+    told = response.headers.get("retry-after", "")
+    return min(float(told), MAX_HELD_SECONDS) if told.isdecimal() else 1.0
 
 
 def _read(response: httpx.Response, answer: type[T]) -> T:
     if not response.is_success:
         raise _error(response)
+    if answer is bytes:
+        return cast("T", response.content)
     try:
         return TypeAdapter(answer).validate_json(response.content)
     except ValidationError as error:
@@ -139,5 +244,7 @@ def _error(response: httpx.Response) -> ApiError:
         )
     if problem.spent is not None and problem.limit is not None:
         return BudgetExceeded(problem.detail, problem.advice, spent=problem.spent, limit=problem.limit)
+    if status == TOO_OFTEN and problem.type == RateLimited.TYPE:
+        return RateLimited(problem.detail, problem.advice)
     kind = BY_STATUS.get(status, Refused if status < 500 else ServerFailed)
     return kind(problem.detail, problem.advice, status=status, type=problem.type)

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from typing import Literal, Unpack
 from urllib.parse import quote
 
 from aarlab.api._http import WAIT_SECONDS, HttpClient
+from aarlab.api._ledger_calls import LedgerCalls
+from aarlab.api.access import Issued, Token, TokenCreate
+from aarlab.api.forum import Changed, Which
 from aarlab.api.schemas import (
-    PAGE,
     Admission,
     Ask,
     Asked,
@@ -26,9 +29,12 @@ from aarlab.api.schemas import (
     StudyCreate,
     Submission,
     SubmissionCreate,
+    Vote,
 )
+from aarlab.api.snapshots import Snapshot, SnapshotKind
 from aarlab.audits.probing import ProbingFinding
 
+TRANSFER_SECONDS = 300.0  # for a snapshot over a slow line
 PATIENCE_SECONDS = 600.0  # for what the server computes while it is waited for
 
 
@@ -63,7 +69,7 @@ class ResearcherClient(HttpClient):
 
     def submissions(self) -> list[Submission]:
         """All submissions of the study, failed ones too, oldest first; guarded figures."""
-        return _all_submissions(self, "/submissions")
+        return self._list("/submissions", Submission)
 
     def submission(self, submission: int, wait: float = 0.0) -> Submission:
         """A submission of the study.
@@ -92,33 +98,99 @@ class ResearcherClient(HttpClient):
         """Code of a submission of the study. Written by another researcher: untrusted."""
         return self._get(f"/submissions/{submission}/code", Code)
 
-    def post(self, finding: FindingCreate) -> Finding:
-        """Post on the forum."""
-        return self._post("/findings", Finding, finding, repeatable=False)
+    # The forum
 
-    def findings(self, after: int = 0) -> list[Finding]:
-        """All posts with a larger id than `after`, oldest first. Untrusted text."""
-        return _all_findings(self, "/findings", after)
+    def post(self, finding: FindingCreate) -> Finding:
+        """Post on the forum, once, however often it had to be sent."""
+        return self._post("/findings", Finding, finding, once=True)
+
+    def findings(self, after: int = 0, limit: int | None = None, **which: Unpack[Which]) -> list[Finding]:
+        """Posts with a larger id than `after`, oldest first. Untrusted text.
+
+        Args:
+            after: an id.
+            limit: how many at most, up to 200; None is all.
+            which: what they must be.
+        """
+        if limit is not None:
+            return self._get("/findings", list[Finding], after=after, limit=limit, **which)
+        return self._list("/findings", Finding, after=after, **which)
+
+    def finding(self, finding: int) -> Finding:
+        """A post of the study. Untrusted text."""
+        return self._get(f"/findings/{finding}", Finding)
+
+    def search(self, words: str, limit: int = 20, **which: Unpack[Which]) -> list[Finding]:
+        """Posts that hold all of some words, the most relevant first. Untrusted text.
+
+        Args:
+            words: those to look for; a phrase stands in double quotes.
+            limit: how many posts at most, up to 200.
+            which: what else they must be.
+        """
+        return self._get("/findings", list[Finding], q=words, limit=limit, **which)
+
+    def changed(self, after: int = 0) -> Changed:
+        """Posts whose votes or figure have changed; `after` is `upto` of the answer before."""
+        return self._get("/findings/changed", Changed, after=after)
+
+    def vote(self, finding: int, value: Literal[-1, 0, 1]) -> Finding:
+        """Vote for or against another's post, or take that back with 0. The last vote counts.
+
+        Raises:
+            Forbidden: it is one's own.
+        """
+        return self._post(f"/findings/{finding}/vote", Finding, Vote(value=value))
+
+    # Snapshots, and the board
+
+    def hand_in(self, content: bytes, kind: SnapshotKind, note: str = "") -> Snapshot:
+        """Hand in a file, such as the packed workspace. The same content is kept once, so this may be repeated safely.
+
+        Args:
+            content: at most `MAX_SNAPSHOT_BYTES`.
+            kind: what it is.
+            note: a line about it.
+
+        Raises:
+            Refused: it is empty or too large, or the researcher has handed in as much as one may.
+        """
+        query = {"kind": kind.value, "note": note}
+        return self._call("POST", "/snapshots", Snapshot, body=content, query=query, seconds=TRANSFER_SECONDS)
+
+    def snapshots(self) -> list[Snapshot]:
+        """What this researcher handed in, oldest first."""
+        return self._list("/snapshots", Snapshot)
+
+    def snapshot_content(self, snapshot: int) -> bytes:
+        """What this researcher handed in, as it was."""
+        return self._call("GET", f"/snapshots/{snapshot}/content", bytes, seconds=TRANSFER_SECONDS)
 
     def board(self) -> list[Standing]:
         """The submissions of the study by guarded figures, best first."""
         return self._get("/board", list[Standing])
 
 
-class OperatorClient(HttpClient):
-    """What the operator can do. All methods raise `ApiError` and its kinds."""
+class OperatorClient(LedgerCalls):
+    """What the operator can do. All methods raise `ApiError` and its kinds.
+
+    A viewer may call those that read studies, submissions, code, findings and the board.
+    """
 
     def health(self) -> Health:
         """Whether the server answers; needs no token."""
         return self._get("/health", Health)
 
     def create_study(self, study: StudyCreate) -> Study:
-        """Start a study: its splits are drawn, floor and ceiling measured, and the baseline queued."""
-        return self._call("POST", "/studies", Study, body=study, repeatable=False, seconds=PATIENCE_SECONDS)
+        """Start a study: its splits are drawn, floor and ceiling measured, and the baseline queued.
+
+        One study, however often the request had to be sent.
+        """
+        return self._call("POST", "/studies", Study, body=study, once=True, seconds=PATIENCE_SECONDS)
 
     def studies(self) -> list[Study]:
-        """All studies of the server, oldest first."""
-        return self._get("/studies", list[Study])
+        """All studies of the server that the token opens, oldest first."""
+        return self._list("/studies", Study)
 
     def study(self, study: str) -> Study:
         """A study."""
@@ -130,11 +202,11 @@ class OperatorClient(HttpClient):
 
     def researchers(self, study: str) -> list[Researcher]:
         """The researchers with their budgets."""
-        return self._get(_path(study, "researchers"), list[Researcher])
+        return self._list(_path(study, "researchers"), Researcher)
 
     def submissions(self, study: str) -> list[Submission]:
         """All submissions, failed ones too, oldest first; guarded figures."""
-        return _all_submissions(self, _path(study, "submissions"))
+        return self._list(_path(study, "submissions"), Submission)
 
     def submission(self, submission: int, wait: float = 0.0) -> Submission:
         """A submission of any study; see `ResearcherClient.submission`."""
@@ -144,9 +216,21 @@ class OperatorClient(HttpClient):
         """Code of a submission of any study. Untrusted."""
         return self._get(f"/submissions/{submission}/code", Code)
 
-    def findings(self, study: str, after: int = 0) -> list[Finding]:
+    def findings(self, study: str, after: int = 0, **which: Unpack[Which]) -> list[Finding]:
         """All posts with a larger id than `after`, oldest first. Untrusted text."""
-        return _all_findings(self, _path(study, "findings"), after)
+        return self._list(_path(study, "findings"), Finding, after=after, **which)
+
+    def board(self, study: str) -> list[Standing]:
+        """The submissions of a study by guarded figures, best first: what its researchers see."""
+        return self._get(_path(study, "board"), list[Standing])
+
+    def snapshots(self, study: str) -> list[Snapshot]:
+        """What all researchers handed in, oldest first."""
+        return self._list(_path(study, "snapshots"), Snapshot)
+
+    def snapshot_content(self, snapshot: int) -> bytes:
+        """Content of a snapshot of any study. Untrusted: unpack it where it can do no harm."""
+        return self._call("GET", f"/snapshots/{snapshot}/content", bytes, seconds=TRANSFER_SECONDS)
 
     def leaderboard(self, study: str) -> list[Row]:
         """The scored submissions with exact figures, best first; the first 200 and the baseline."""
@@ -177,12 +261,7 @@ class OperatorClient(HttpClient):
 
     def events(self, study: str) -> list[Event]:
         """The event log of a study, in order."""
-        found: list[Event] = []
-        while True:
-            page = self._get(_path(study, "events"), list[Event], after=found[-1].number if found else 0, limit=PAGE)
-            found += page
-            if len(page) < PAGE:
-                return found
+        return self._list(_path(study, "events"), Event)
 
     def confirm(self, study: str, submissions: Sequence[int]) -> Asked:
         """Score submissions and the baseline on `private`, each once; returns when all are done.
@@ -202,6 +281,23 @@ class OperatorClient(HttpClient):
             if not state.pending:
                 return state
 
+    # Tokens
+
+    def issue(self, token: TokenCreate) -> Issued:
+        """Give out a token, which is shown this once.
+
+        It is not repeated should the answer be lost on its way: look into `tokens`, and revoke what nobody has.
+        """
+        return self._post("/tokens", Issued, token, repeatable=False)
+
+    def tokens(self) -> list[Token]:
+        """The tokens that were given out, over or not, oldest first: never the tokens themselves."""
+        return self._list("/tokens", Token)
+
+    def revoke(self, token: int) -> Token:
+        """End a token, by its id, for good; ending it again changes nothing."""
+        return self._post(f"/tokens/{token}/revoke", Token)
+
     def finish(self, study: str) -> Study:
         """End a study: it takes no further submissions."""
         return self._post(_path(study, "finish"), Study)
@@ -209,21 +305,3 @@ class OperatorClient(HttpClient):
 
 def _path(study: str, *rest: str) -> str:
     return "/".join(("/studies", quote(study, safe=""), *rest))
-
-
-def _all_submissions(client: HttpClient, path: str) -> list[Submission]:
-    found: list[Submission] = []
-    while True:
-        page = client._get(path, list[Submission], after=found[-1].id if found else 0, limit=PAGE)
-        found += page
-        if len(page) < PAGE:
-            return found
-
-
-def _all_findings(client: HttpClient, path: str, after: int) -> list[Finding]:
-    found: list[Finding] = []
-    while True:
-        page = client._get(path, list[Finding], after=found[-1].id if found else after, limit=PAGE)
-        found += page
-        if len(page) < PAGE:
-            return found

@@ -2,10 +2,11 @@
 
 ApiError(status)
 ├── Unreachable                   no answer, after several tries
-├── Unauthorized                  401: the token is missing or unknown
+├── Unauthorized                  401: the token is missing, unknown, expired or revoked
 ├── Forbidden                     403: the token is of the wrong role
 ├── NotFound                      404: no such thing, or it belongs to another study
-├── BudgetExceeded(spent, limit)  429: all evaluations are spent
+├── BudgetExceeded(spent, limit)  429: all evaluations, or dollars, are spent
+├── RateLimited                   429: too many requests, still after the waits that the server asked for
 ├── Refused                       other 4xx: the request itself is at fault
 └── ServerFailed                  5xx, or an answer that cannot be read
 """
@@ -39,7 +40,7 @@ class Unreachable(ApiError):
 
 
 class Unauthorized(ApiError):
-    """The token is missing or unknown."""
+    """The token is missing, unknown, expired or revoked."""
 
 
 class Forbidden(ApiError):
@@ -51,17 +52,26 @@ class NotFound(ApiError):
 
 
 class BudgetExceeded(ApiError):
-    """All evaluations are spent.
+    """All evaluations are spent, or as much money as may be.
 
     Attributes:
-        spent: evaluations used.
-        limit: evaluations granted.
+        spent: evaluations used, or dollars.
+        limit: evaluations granted, or dollars.
     """
 
-    def __init__(self, message: str, advice: str, *, spent: int, limit: int) -> None:
+    def __init__(self, message: str, advice: str, *, spent: float, limit: float) -> None:
         super().__init__(message, advice, status=429, type="urn:aarlab:budget")
         self.spent = spent
         self.limit = limit
+
+
+class RateLimited(ApiError):
+    """Too many requests, still after the waits that the server asked for. It was not carried out."""
+
+    TYPE = "urn:aarlab:rate"
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message, advice, status=429, type=self.TYPE)
 
 
 class Refused(ApiError):

@@ -6,13 +6,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from aarlab.api.schemas import Id, Line, Schema
+from aarlab.api.schemas import MAX_ID, Id, Line, Schema
 
 #: Most that one charge may be, in dollars.
 MAX_DOLLARS = 1_000_000.0
 
+#: What a researcher-hour cost in the study of 2026: about 800 hours for about $18,000 (Wen et al. 2026).
+STUDY_DOLLARS_PER_HOUR = 22.0
+
 Dollars = Annotated[float, Field(ge=0, le=MAX_DOLLARS, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
+Count = Annotated[int, Field(ge=0, le=MAX_ID)]  # what a database column holds
 
 
 class ChargeKind(StrEnum):
@@ -26,7 +29,7 @@ class ChargeKind(StrEnum):
 class ChargeCreate(Schema):
     """Something that a researcher used, as the operator's own software measured it."""
 
-    key: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,200}$")] = Field(
         description="names what was used; a key that the study has already is not charged again"
     )
     kind: ChargeKind

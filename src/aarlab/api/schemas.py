@@ -146,7 +146,10 @@ class StudyCreate(Schema):
 
 
 class StudyChange(Schema):
-    """What to change about a running study; what is left out stays. Budgets cannot fall below what is spent."""
+    """What to change about a running study; what is left out stays, and null lifts a limit.
+
+    Budgets cannot fall below what is spent; neither `paused` nor `evaluations_per_researcher` can be null.
+    """
 
     paused: bool | None = None
     evaluations_per_researcher: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -156,7 +159,7 @@ class StudyChange(Schema):
 
 
 class ResearcherChange(Schema):
-    """Budgets of one researcher to change; what is left out stays."""
+    """Budgets of one researcher to change; what is left out stays, and null takes the study's for each."""
 
     evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
     dollars: Dollars | None = None
@@ -180,6 +183,7 @@ class Study(Schema):
     finished: bool
     dollars_per_researcher: float | None
     dollars_per_study: float | None
+    team: TeamCreate | None = Field(description="researchers that the server itself started with it")
     created_at: datetime
 
 
@@ -395,8 +399,8 @@ class Problem(Schema):
     status: int
     detail: str
     advice: str = ""
-    spent: int | None = Field(default=None, description="of a budget, where one is exceeded")
-    limit: int | None = Field(default=None, description="of a budget, where one is exceeded")
+    spent: int | float | None = Field(default=None, description="of a budget that is exceeded: evaluations, or dollars")
+    limit: int | float | None = Field(default=None, description="of a budget, where one is exceeded")
 
 
 class Health(Schema):

@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 import aarlab
-from aarlab.cli import _attack, _audit, _bench, _doctor, _evaluate, _log, _method, _run, _serve, _testbed
+from aarlab.cli import (
+    _attack,
+    _audit,
+    _bench,
+    _doctor,
+    _evaluate,
+    _ledger,
+    _log,
+    _method,
+    _report,
+    _run,
+    _serve,
+    _testbed,
+    _token,
+)
 
 app = typer.Typer(
     name="aarlab",
@@ -37,9 +51,12 @@ app.command("resume")(_run.resume)
 app.command("evaluate")(_evaluate.evaluate)
 app.command("audit")(_audit.audit)
 app.command("bench")(_bench.bench)
+app.command("report")(_report.report)
 app.command("serve")(_serve.serve)
+app.command("ledger")(_ledger.ledger)
 app.command("attack")(_attack.attack)
 app.command("doctor")(_doctor.doctor)
 app.add_typer(_log.app, name="log")
 app.add_typer(_method.app, name="method")
 app.add_typer(_testbed.app, name="testbed")
+app.add_typer(_token.app, name="token")

@@ -106,7 +106,7 @@ def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
     with folder.locked(), StudyEvaluators(sandbox, settings.student) as evaluators:
         try:
             with _terminable(), _display(settings, quiet=as_json) as show:
-                outcome = Team(folder, evaluators).run(show)
+                outcome = Team(folder, evaluators).run(show, _announce)
         except KeyboardInterrupt:
             err.print(
                 f"Stopped; what is recorded is kept. Go on with: [bold]aarlab resume {folder.path}[/]", soft_wrap=True
@@ -116,11 +116,16 @@ def _carry_through(folder: StudyFolder, *, as_json: bool) -> None:
             folder.write(folder.best_method, outcome.best_code)
         report: dict[str, Any] = document(folder, outcome, time.monotonic() - started)
         folder.write(folder.leaderboard, json.dumps(report, indent=1))
-        write_report(folder, outcome)
+        write_report(folder, outcome, evaluators)
     if as_json:
         typer.echo(json.dumps(report, indent=1))
     else:
         print_outcome(folder, outcome, time.monotonic() - started)
+
+
+def _announce(link: str) -> None:
+    """Where to watch the study; on standard error, so that --json stays one document."""
+    err.print(f"Watch and steer it live: [bold]{link}[/]", highlight=False, soft_wrap=True)
 
 
 @contextmanager

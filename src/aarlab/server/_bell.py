@@ -30,6 +30,11 @@ class Bell:
         self._closed = True
         self._wake()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the server is stopping."""
+        return self._closed
+
     def _wake(self) -> None:
         self._event.set()
         self._event = asyncio.Event()

@@ -14,7 +14,8 @@ from pydantic import JsonValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aarlab.server._models import EventRow, StudyRow, now
+from aarlab.server._locks import locked_study
+from aarlab.server._models import EventRow, now
 
 FIRST = "0" * 64
 OPERATOR, SERVER = "operator", "server"
@@ -43,7 +44,7 @@ def append(session: Session, study: str, kind: str, actor: str, /, **payload: Js
         actor: who did it: "operator", "server", or a researcher's name.
         payload: details; no label, token or key.
     """
-    session.get_one(StudyRow, study, with_for_update=True)  # one writer a chain
+    locked_study(session, study)  # one writer a chain
     last = session.scalar(select(EventRow).filter_by(study_id=study).order_by(EventRow.number.desc()).limit(1))
     row = EventRow(
         study_id=study,

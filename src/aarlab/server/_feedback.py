@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from aarlab.evaluation import Evaluation
 from aarlab.evaluation.guards import Answer, Guard, Query, State, make_guard
+from aarlab.server._locks import locked_study
 from aarlab.server._models import EvaluationRow, StudyRow, SubmissionRow
 from aarlab.server.artifacts import Artifacts
 
@@ -48,7 +49,8 @@ def ask_guard(
         public: the split.
         artifacts: where the best so far lies.
     """
-    study = session.get_one(StudyRow, row.submission.study_id, with_for_update=True)
+    study = locked_study(session, row.submission.study_id)
+    assert study is not None
     state = state_of(study)
     query = _query(row.submission.sha256, result.correct, result.predictions, public, study.floor)
     answer, state = guard_of(study).answer(query, state, _best(session, study, state, public, artifacts))

@@ -3,26 +3,42 @@
 studies 1—n researchers 1—n submissions 1—n evaluations (one a task), audits, findings; studies 1—n events.
 researchers 1—n spells, tokens, charges, snapshots; findings 1—n replies, tags, votes.
 
+Most of what a row belongs to is loaded "selectin": with what the session holds already, it costs no query.
 What is large (code, arrays, snapshots) lies in the artifact store, under its SHA-256; the tables hold the hash.
 A change here needs a migration in `migrations/`; a test compares the two.
 """
 
 import enum
+import time
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, ForeignKey, TypeDecorator, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    ScalarSelect,
+    TypeDecorator,
+    UniqueConstraint,
+    func,
+    select,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from aarlab.api.access import Role
 from aarlab.api.ledger import ChargeKind
 from aarlab.api.schemas import BASELINE, FindingKind, Kind, Status
 from aarlab.api.snapshots import SnapshotKind
 
+clock = time.time  # the only clock behind the tables, so that a test can set it
+
 
 def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
+    """The time, in UTC. It may jump, forwards or back; what must not, takes `time.monotonic`."""
+    return datetime.fromtimestamp(clock(), UTC)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -109,7 +125,7 @@ class ResearcherRow(Base):
     evaluations: Mapped[int | None]
     dollars: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    study: Mapped[StudyRow] = relationship(lazy="joined", innerjoin=True)
+    study: Mapped[StudyRow] = relationship(lazy="selectin")
 
     @property
     def evaluations_limit(self) -> int:
@@ -198,7 +214,7 @@ class EvaluationRow(Base):
         task: "public", "private" or "audit".
         claim: who evaluates it, while it runs; a result is kept only from whoever holds the claim.
         lease_until: the claim holds until then, unless renewed; after that anyone may take the task.
-        attempts: how often it was taken out of the queue.
+        attempts: how often it was taken out of the queue since it was asked for.
         not_before: when it may be taken out again, after a fault of ours.
         retried: why it was put back, one line an attempt.
         payer_id: the researcher whose budget it counts against; None for the baseline, for `private`,
@@ -229,7 +245,12 @@ class EvaluationRow(Base):
     arrays: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     ended_at: Mapped[datetime | None]
-    submission: Mapped[SubmissionRow] = relationship(lazy="joined", innerjoin=True, back_populates="evaluations")
+    submission: Mapped[SubmissionRow] = relationship(lazy="selectin", back_populates="evaluations")
+
+    def ask_again(self) -> None:
+        """Wait in the queue once more, after a failure that was ours."""
+        self.status, self.ours, self.failure = Status.QUEUED, False, None
+        self.attempts, self.not_before, self.ended_at = 0, None, None
 
 
 class AuditRow(Base):
@@ -262,12 +283,27 @@ class EventRow(Base):
     hash: Mapped[str]
 
 
+class VoteRow(Base):
+    """What a researcher thinks of a finding: 1 or -1."""
+
+    __tablename__ = "votes"
+
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    researcher_id: Mapped[int] = mapped_column(ForeignKey("researchers.id"), primary_key=True)
+    value: Mapped[int]
+
+
+def _counted(*which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(*which).correlate_except(VoteRow).scalar_subquery()
+
+
 class FindingRow(Base):
     """A post on the forum. Untrusted text.
 
     Attributes:
         parent_id: the post that it replies to.
         key: idempotency key of the request that made it; one a researcher and key.
+        up, down: votes for and against it.
     """
 
     __tablename__ = "findings"
@@ -284,9 +320,10 @@ class FindingRow(Base):
     key: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     researcher: Mapped[ResearcherRow] = relationship(lazy="joined", innerjoin=True)
-    submission: Mapped[SubmissionRow | None] = relationship(lazy="joined")
+    submission: Mapped[SubmissionRow | None] = relationship(lazy="selectin")
     tags: Mapped[list["TagRow"]] = relationship(lazy="selectin", order_by="TagRow.tag")
-    votes: Mapped[list["VoteRow"]] = relationship(lazy="selectin")
+    up: Mapped[int] = column_property(_counted(VoteRow.finding_id == id, VoteRow.value > 0))  # noqa: A003 - the column
+    down: Mapped[int] = column_property(_counted(VoteRow.finding_id == id, VoteRow.value < 0))  # noqa: A003 - the column
 
 
 class TagRow(Base):
@@ -296,16 +333,6 @@ class TagRow(Base):
 
     finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
     tag: Mapped[str] = mapped_column(primary_key=True, index=True)
-
-
-class VoteRow(Base):
-    """What a researcher thinks of a finding: 1 or -1."""
-
-    __tablename__ = "votes"
-
-    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
-    researcher_id: Mapped[int] = mapped_column(ForeignKey("researchers.id"), primary_key=True)
-    value: Mapped[int]
 
 
 class ChargeRow(Base):

@@ -1,14 +1,20 @@
-"""The operator's leaderboard with exact figures, and the researchers' board with guarded ones."""
+"""The operator's leaderboard, with exact figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 
-from aarlab.api.schemas import Row, Standing, Status
+import numpy as np
+from numpy.typing import NDArray
+
+from aarlab.api.schemas import Level, Row, Status
 from aarlab.server._models import SubmissionRow
 from aarlab.server._protocol import Evaluates
 from aarlab.server._score import Score, score_in
 from aarlab.server._store import AUDIT, PRIVATE, PUBLIC, Store
-from aarlab.server._views import guarded, level_of, verdicts
-from aarlab.stats import Comparison, compare_accuracy, holm
+from aarlab.server._views import level_of, verdicts
+from aarlab.stats import Comparison, Interval, compare_accuracy, holm
+
+#: Comparison with the baseline, and its p, Holm-adjusted over all that are compared.
+Gain = tuple[Comparison, float]
 
 
 def leaderboard(store: Store, study: str, evaluator: Evaluates, limit: int) -> list[Row]:
@@ -22,10 +28,11 @@ def leaderboard(store: Store, study: str, evaluator: Evaluates, limit: int) -> l
     """
     scored = [(row, score) for row in store.submissions(study) if (score := score_in(row.evaluation(PUBLIC)))]
     ranked = sorted(scored, key=lambda pair: _key(*pair))
-    gains = _gains(store, study, evaluator, scored)
-    adjusted = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
+    baseline = next((row.id for row, _ in scored if row.researcher is None), None)
+    correct = {one.submission: one.correct for one in store.scored(study, PRIVATE)}
+    gained = gains(correct, baseline, lambda: evaluator.groups("private"))
     rows = (
-        _row(rank, row, score, gains.get(row.id), adjusted.get(row.id))
+        _row(rank, row, score, gained.get(row.id))
         for rank, (row, score) in enumerate(ranked, 1)
         if rank <= limit or row.researcher is None
     )
@@ -33,29 +40,41 @@ def leaderboard(store: Store, study: str, evaluator: Evaluates, limit: int) -> l
 
 
 def _key(row: SubmissionRow, score: Score) -> tuple[int, float, int]:
-    """Best first; where the gap is unresolved, accuracy stands in for PGR."""
     deciding = score_in(row.evaluation(PRIVATE)) or score
-    pgr = deciding.estimate.pgr
-    return -level_of(row), -(deciding.mean_accuracy if pgr is None else pgr.low), row.id
+    return place(level_of(row), deciding.estimate.pgr, deciding.mean_accuracy, row.id)
 
 
-def _gains(
-    store: Store, study: str, evaluator: Evaluates, scored: Sequence[tuple[SubmissionRow, Score]]
-) -> dict[int, Comparison]:
-    """Comparison with the baseline on `private`, by submission; the baseline itself is left out."""
-    correct = {one.submission: one.correct for one in store.scored(study, PRIVATE)}
-    baseline = next((row.id for row, _ in scored if row.researcher is None), None)
-    if baseline not in correct:
+def place(level: Level, pgr: Interval | None, accuracy: float, submission: int) -> tuple[int, float, int]:
+    """Sorts submissions best first; where the gap is unresolved, accuracy stands in for PGR.
+
+    Args:
+        level: of the submission.
+        pgr: on private if it was scored there, else on public.
+        accuracy: on the same.
+        submission: its id; the earlier first.
+    """
+    return -level, -(accuracy if pgr is None else pgr.low), submission
+
+
+def gains(
+    correct: Mapping[int, NDArray[np.float32]], baseline: int | None, groups: Callable[[], NDArray[np.int32]]
+) -> dict[int, Gain]:
+    """Comparison with the baseline on `private`, by submission; the baseline itself is left out.
+
+    Args:
+        correct: whether each example was right, shape (seeds, n), by submission that was scored there.
+        baseline: its submission; nothing is compared before it was scored.
+        groups: question of each example, shape (n,); asked only if there is something to compare.
+    """
+    others = sorted(submission for submission in correct if submission != baseline)
+    if baseline is None or baseline not in correct or not others:
         return {}
-    groups = evaluator.groups("private")
-    return {
-        submission: compare_accuracy(array, correct[baseline], groups)
-        for submission, array in sorted(correct.items())
-        if submission != baseline
-    }
+    questions = groups()
+    found = [compare_accuracy(correct[submission], correct[baseline], questions) for submission in others]
+    return dict(zip(others, zip(found, holm([one.p for one in found]), strict=True), strict=True))
 
 
-def _row(rank: int, row: SubmissionRow, public: Score, gain: Comparison | None, p: float | None) -> Row:
+def _row(rank: int, row: SubmissionRow, public: Score, gain: Gain | None) -> Row:
     look, audit = row.evaluation(PRIVATE), row.evaluation(AUDIT)
     private = score_in(look)
     return Row(
@@ -69,38 +88,10 @@ def _row(rank: int, row: SubmissionRow, public: Score, gain: Comparison | None, 
         accuracy_public=public.mean_accuracy,
         pgr_private=None if private is None else private.estimate.pgr,
         accuracy_private=None if private is None else private.mean_accuracy,
-        gain_private=None if gain is None else gain.difference,
-        p_private=p,
+        gain_private=None if gain is None else gain[0].difference,
+        p_private=None if gain is None else gain[1],
         audited=audit is not None and audit.status in (Status.SCORED, Status.FAILED),
         flags=tuple(audit for audit, verdict in verdicts(row).items() if verdict == "flagged"),
         failure_private=None if look is None or look.failure is None else str(look.failure["kind"]),
         isolated=public.isolated and (private is None or private.isolated),
-    )
-
-
-def board(store: Store, study: str, limit: int) -> list[Standing]:
-    """Scored submissions by level, then by guarded accuracy: the order tells no more than the figures do.
-
-    Args:
-        store: what the server knows.
-        study: id of the study.
-        limit: lines to return; the baseline comes on top of it if it is further down.
-    """
-    scored = [(row, score) for row in store.submissions(study) if (score := score_in(row.evaluation(PUBLIC)))]
-    standings = [(row, _standing(row, score)) for row, score in scored]
-    standings.sort(key=lambda pair: (-pair[1].level, -pair[1].accuracy, pair[1].submission))
-    return [line for place, (row, line) in enumerate(standings, 1) if place <= limit or row.researcher is None]
-
-
-def _standing(row: SubmissionRow, score: Score) -> Standing:
-    answer, pgr = guarded(row, score)
-    return Standing(
-        submission=row.id,
-        method=row.name,
-        researcher=row.author,
-        level=level_of(row),
-        pgr=pgr,
-        accuracy=answer.accuracy,
-        censored=answer.censored,
-        fresh=answer.fresh,
     )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from aarlab.api.schemas import (
@@ -12,45 +12,55 @@ from aarlab.api.schemas import (
     Asked,
     Audited,
     Event,
-    Finding,
     Overrule,
     Researcher,
     ResearcherCreate,
     Row,
+    Standing,
     Study,
     StudyCreate,
     Submission,
 )
 from aarlab.audits.probing import ProbingFinding
-from aarlab.server._auth import AnyServices, require_operator
-from aarlab.server._parameters import After, AuditName, Limit, StudyId, SubmissionId, Wait
+from aarlab.server._auth import AnyServices, VisibleStudy, require_operator, require_operator_of_all, require_reader
+from aarlab.server._idempotency import IdempotencyKey
+from aarlab.server._paging import Paged, link_next
+from aarlab.server._parameters import AuditName, Limit, StudyAfter, StudyId, SubmissionId, Wait
 from aarlab.server._probing import probing
 from aarlab.server._ranking import leaderboard
-from aarlab.server._secrets import new_secret, new_token, token_hash
+from aarlab.server._secrets import new_token, token_hash
 from aarlab.server._services import Services
-from aarlab.server._views import audited_view, event_view, finding_view, researcher_view, submission_view
+from aarlab.server._views import audited_view, event_view, researcher_view, submission_view
 
 router = APIRouter(prefix="/studies", tags=["operator"], dependencies=[Depends(require_operator)])
 submissions = APIRouter(prefix="/submissions", tags=["operator"], dependencies=[Depends(require_operator)])
+making = APIRouter(prefix="/studies", tags=["operator"], dependencies=[Depends(require_operator_of_all)])
+shared = APIRouter(prefix="/studies", tags=["operator", "viewer"], dependencies=[Depends(require_reader)])
 
 
-@router.post("", status_code=201)
-def create_study(wanted: StudyCreate, services: AnyServices) -> Study:
+@making.post("", status_code=201)
+def create_study(wanted: StudyCreate, services: AnyServices, key: IdempotencyKey = None) -> Study:
     """Start a study and queue its baseline."""
-    secret = new_secret()
-    evaluator = services.evaluator(wanted.testbed, secret)
-    row = services.store.create_study(wanted, secret, evaluator)
-    services.worker.wake()
-    return services.study_view(row)
+    return services.study_view(services.start_study(wanted, key))
 
 
-@router.get("")
-def list_studies(services: AnyServices) -> list[Study]:
-    """All studies, oldest first."""
-    return [services.study_view(row) for row in services.store.studies()]
+@shared.get("")
+def list_studies(
+    visible: VisibleStudy,
+    services: AnyServices,
+    request: Request,
+    response: Response,
+    after: StudyAfter = "",
+    limit: Limit = PAGE,
+) -> list[Study]:
+    """All studies that the token opens, oldest first."""
+    rows = services.store.studies(visible, after=after or None, limit=limit + 1)
+    if len(rows) > limit:
+        link_next(request, response, rows[limit - 1].id)
+    return [services.study_view(row) for row in rows[:limit]]
 
 
-@router.get("/{study}")
+@shared.get("/{study}")
 def get_study(study: StudyId, services: AnyServices) -> Study:
     """A study."""
     return services.study_view(services.store.study(study))
@@ -65,23 +75,24 @@ def admit(study: StudyId, wanted: ResearcherCreate, services: AnyServices) -> Ad
 
 
 @router.get("/{study}/researchers")
-def list_researchers(study: StudyId, services: AnyServices) -> list[Researcher]:
-    """The researchers and how much of their budgets is spent."""
-    rows = services.store.researchers(study)
+def list_researchers(study: StudyId, services: AnyServices, page: Paged) -> list[Researcher]:
+    """The researchers and how much of their budgets is spent, in the order of their admission."""
+    rows = page.cut(services.store.researchers(study, after=page.after, limit=page.fetch), lambda row: row.id)
     spent = services.store.spent(study)
     return [researcher_view(row, spent) for row in rows]
 
 
-@router.get("/{study}/submissions")
-def list_submissions(study: StudyId, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Submission]:
-    """All submissions, failed ones too, oldest first."""
-    return [submission_view(row) for row in services.store.submissions(study, after=after, limit=limit)]
+@shared.get("/{study}/submissions")
+def list_submissions(study: StudyId, services: AnyServices, page: Paged) -> list[Submission]:
+    """All submissions, failed ones too, oldest first; guarded figures."""
+    rows = services.store.submissions(study, after=page.after, limit=page.fetch)
+    return [submission_view(row) for row in page.cut(rows, lambda row: row.id)]
 
 
-@router.get("/{study}/findings")
-def list_findings(study: StudyId, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Finding]:
-    """The forum, oldest first."""
-    return [finding_view(row) for row in services.forum.findings(study, after=after, limit=limit)]
+@shared.get("/{study}/board")
+def get_board(study: StudyId, services: AnyServices, limit: Limit = PAGE) -> list[Standing]:
+    """The scored submissions by guarded figures, best first: what researchers see."""
+    return services.board.standings(study, limit)
 
 
 @router.get("/{study}/leaderboard")
@@ -121,9 +132,10 @@ def list_probing(study: StudyId, services: AnyServices) -> list[ProbingFinding]:
 
 
 @router.get("/{study}/events")
-def list_events(study: StudyId, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Event]:
-    """The event log, in order."""
-    return [event_view(row) for row in services.store.events(study, after=after, limit=limit)]
+def list_events(study: StudyId, services: AnyServices, page: Paged) -> list[Event]:
+    """The event log, in order; `after` counts by number."""
+    rows = services.store.events(study, after=page.after, limit=page.fetch)
+    return [event_view(row) for row in page.cut(rows, lambda row: row.number)]
 
 
 @router.post("/{study}/finish")
@@ -133,13 +145,15 @@ def finish(study: StudyId, services: AnyServices) -> Study:
 
 
 @submissions.get("/{submission}/audits")
-def list_audits(submission: SubmissionId, services: AnyServices) -> list[Audited]:
-    """What the audits found in a submission; empty if it was not audited."""
-    return [audited_view(row) for row in services.store.submission(None, submission).audits]
+def list_audits(submission: SubmissionId, visible: VisibleStudy, services: AnyServices) -> list[Audited]:
+    """What the audits found in a submission, one entry an audit; empty if it was not audited."""
+    return [audited_view(row) for row in services.store.submission(visible, submission).audits]
 
 
 @submissions.post("/{submission}/audits/{name}/overrule")
-def overrule(submission: SubmissionId, name: AuditName, wanted: Overrule, services: AnyServices) -> Audited:
+def overrule(
+    submission: SubmissionId, name: AuditName, wanted: Overrule, visible: VisibleStudy, services: AnyServices
+) -> Audited:
     """Decide otherwise than an audit did, with a reason; both stay on record."""
-    services.store.submission(None, submission)
+    services.store.submission(visible, submission)
     return audited_view(services.store.overrule(submission, name, wanted))

@@ -1,12 +1,10 @@
-"""What researchers do, and the reading of submissions that the operator shares. Guarded figures only."""
+"""What researchers do, and the reading of submissions that operators and viewers share. Guarded figures only."""
 
 from fastapi import APIRouter, Depends, Response
 
 from aarlab.api.schemas import (
     PAGE,
     Code,
-    Finding,
-    FindingCreate,
     Researcher,
     Standing,
     Status,
@@ -15,12 +13,12 @@ from aarlab.api.schemas import (
     SubmissionCreate,
 )
 from aarlab.server._auth import AnyServices, Researching, VisibleStudy, require_researcher, visible_study
-from aarlab.server._parameters import After, Limit, SubmissionId, Wait
-from aarlab.server._ranking import board
-from aarlab.server._views import finding_view, researcher_view, submission_view
+from aarlab.server._paging import Paged
+from aarlab.server._parameters import Limit, SubmissionId, Wait
+from aarlab.server._views import researcher_view, submission_view
 
 router = APIRouter(tags=["researcher"], dependencies=[Depends(require_researcher)])
-shared = APIRouter(tags=["researcher", "operator"], dependencies=[Depends(visible_study)])
+shared = APIRouter(tags=["researcher", "operator", "viewer"], dependencies=[Depends(visible_study)])
 
 
 @router.get("/me")
@@ -47,11 +45,10 @@ def submit(wanted: SubmissionCreate, member: Researching, services: AnyServices,
 
 
 @router.get("/submissions")
-def list_submissions(
-    member: Researching, services: AnyServices, after: After = 0, limit: Limit = PAGE
-) -> list[Submission]:
+def list_submissions(member: Researching, services: AnyServices, page: Paged) -> list[Submission]:
     """All submissions of the study, failed ones too, oldest first."""
-    return [submission_view(row) for row in services.store.submissions(member.study, after=after, limit=limit)]
+    rows = services.store.submissions(member.study, after=page.after, limit=page.fetch)
+    return [submission_view(row) for row in page.cut(rows, lambda row: row.id)]
 
 
 @shared.get("/submissions/{submission}")
@@ -72,19 +69,7 @@ def get_code(submission: SubmissionId, study: VisibleStudy, services: AnyService
     return Code(submission=submission, code=services.store.code(study, submission))
 
 
-@router.post("/findings", status_code=201)
-def post_finding(wanted: FindingCreate, member: Researching, services: AnyServices) -> Finding:
-    """Post on the forum. The figure of a linked submission comes from the server."""
-    return finding_view(services.forum.post(member.id, wanted))
-
-
-@router.get("/findings")
-def list_findings(member: Researching, services: AnyServices, after: After = 0, limit: Limit = PAGE) -> list[Finding]:
-    """The forum, oldest first. Untrusted text."""
-    return [finding_view(row) for row in services.forum.findings(member.study, after=after, limit=limit)]
-
-
 @router.get("/board")
 def get_board(member: Researching, services: AnyServices, limit: Limit = PAGE) -> list[Standing]:
     """The scored submissions by guarded figures, best first."""
-    return board(services.store, member.study, limit)
+    return services.board.standings(member.study, limit)

@@ -3,7 +3,8 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,7 +22,9 @@ LOOPBACK = "127.0.0.1"
 class _Server(uvicorn.Server):
     """Sends waiting requests home before it shuts down, and tells when it listens."""
 
-    def __init__(self, app: FastAPI, **settings: Any) -> None:
+    def __init__(
+        self, app: FastAPI, proxy: str | None = None, listening: Callable[[], None] = lambda: None, **settings: Any
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -29,39 +32,107 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="on",
                 server_header=False,
+                proxy_headers=proxy is not None,  # else whoever asks could say that it is somebody else
+                forwarded_allow_ips=proxy,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 **settings,
             )
         )
-        self._app = app
+        self._app, self._listening = app, listening
         self.ready = threading.Event()  # it listens, or has given up
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+        self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services_of(self._app).bell.close()
         await super().shutdown(sockets)
 
 
-def serve(app: FastAPI, host: str = LOOPBACK, port: int = 8470) -> None:
+def serve(
+    app: FastAPI,
+    host: str = LOOPBACK,
+    port: int = 8470,
+    *,
+    unix_socket: Path | None = None,
+    proxy: str | None = None,
+    listening: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until interrupted (SIGINT or SIGTERM).
+
+    What is protected: a socket file is of mode 0600 before anybody can connect to it. What is not: what travels beyond
+    this machine; put TLS in front.
 
     Args:
         app: from `create_app`.
         host: address to listen on.
         port: port to listen on.
+        unix_socket: listen on this socket file instead; made here, and removed at the end.
+        proxy: address of a reverse proxy whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None believes
+            nobody. On a socket file, whoever can connect to it is the proxy.
+        listening: called once, from the server's own thread, when it takes requests; must return at once.
 
     Raises:
         DatabaseUnusable: the app cannot open its database.
+        SocketUnusable: the socket file cannot be made, or another server listens on it.
     """
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
         try:
-            _Server(app, host=host, port=port).run()
+            if unix_socket is None:
+                _Server(app, proxy, listening, host=host, port=port).run()
+            else:
+                with socket_file(unix_socket) as listener:
+                    _Server(app, None if proxy is None else "*", listening).run(sockets=[listener])
         except SystemExit:
             _raise_failure(app)
             raise
+
+
+class SocketUnusable(AarlabError):
+    """A socket file cannot be listened on."""
+
+
+@contextlib.contextmanager
+def socket_file(path: Path) -> Iterator[socket.socket]:
+    """A socket that only its owner can connect to, bound to a file while the block runs.
+
+    Args:
+        path: of the file; a socket that nobody listens on any more is replaced.
+
+    Raises:
+        SocketUnusable: there is another file, a server listens on it, or it cannot be made.
+    """
+    advice = "Name another path, in a folder of your own."
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        try:
+            if path.is_socket():
+                _remove_stale(path)
+            listener.bind(str(path))
+            path.chmod(0o600)  # nobody can connect before it listens, which comes later
+        except OSError as error:
+            reason = error.strerror or error
+            raise SocketUnusable(f"{path} cannot be listened on: {reason}.", advice) from None
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a server that is gone.
+
+    Raises:
+        SocketUnusable: one listens.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        try:
+            visitor.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise SocketUnusable(f"A server listens on {path} already.", "Stop it, or name another path.")
 
 
 @contextlib.contextmanager

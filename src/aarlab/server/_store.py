@@ -1,5 +1,6 @@
 """Studies, researchers, submissions and findings, and the rules for changing them."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,15 +9,18 @@ from http import HTTPStatus
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aarlab.api import schemas
 from aarlab.api.access import Role
 from aarlab.api.schemas import BASELINE, Status
 from aarlab.server import _events
+from aarlab.server._budgets import Spent, check_budget, spent_in
 from aarlab.server._database import Database
-from aarlab.server._ledger import Spent, dollars_in
+from aarlab.server._idempotency import check_repeated
+from aarlab.server._locks import locked_study
 from aarlab.server._models import (
     AuditRow,
     EvaluationRow,
@@ -32,6 +36,7 @@ from aarlab.server._tokens import revoke
 from aarlab.server.artifacts import Artifacts
 
 PUBLIC, PRIVATE, AUDIT = "public", "private", "audit"
+CREATED = "study.created"
 
 
 @dataclass(frozen=True)
@@ -56,39 +61,88 @@ class Store:
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self.database, self.artifacts = database, artifacts
+        self._spent: dict[str, tuple[int | None, Spent]] = {}  # by study, with the event log's last number
 
     # Studies and researchers
 
-    def create_study(self, wanted: schemas.StudyCreate, secret: bytes, evaluator: Evaluates) -> StudyRow:
-        """A new study, with the baseline queued.
+    def create_study(
+        self, wanted: schemas.StudyCreate, secret: bytes, evaluator: Evaluates, key: str | None = None
+    ) -> tuple[StudyRow, bool]:
+        """A study with the baseline queued, and whether it is new: one that was made with the same key is not.
 
         Args:
             wanted: what was asked for.
             secret: the study's.
             evaluator: of its testbed, as the secret draws it.
+            key: idempotency key.
+
+        Raises:
+            ProblemError: the key came with another study.
         """
         vanilla = self.artifacts.put(evaluator.vanilla_code().encode())
         study = StudyRow(
             id=f"{wanted.testbed}-{secrets.token_hex(4)}",
             secret=secret,
+            key=key,
             examples=len(evaluator.groups("public")),
             guard_step=evaluator.guard_step(),
             **asdict(evaluator.anchors("public")),
             **wanted.model_dump(),
         )
-        with self.database.write() as session:
-            session.add(study)
-            session.flush()
-            _events.append(session, study.id, "study.created", _events.OPERATOR, **wanted.model_dump(mode="json"))
-            baseline = SubmissionRow(study_id=study.id, name="vanilla", sha256=vanilla)
-            baseline.evaluations = [EvaluationRow(task=PUBLIC)]
-            session.add(baseline)
-        return study
+        try:
+            with self.database.write() as session:
+                session.add(study)
+                session.flush()
+                _events.append(session, study.id, CREATED, _events.OPERATOR, **wanted.model_dump(mode="json"))
+                baseline = SubmissionRow(study_id=study.id, name="vanilla", sha256=vanilla)
+                baseline.evaluations = [EvaluationRow(task=PUBLIC)]
+                session.add(baseline)
+        except IntegrityError:
+            known = self.made_before(wanted, key)
+            if known is None:
+                raise
+            return known, False
+        return study, True
 
-    def studies(self) -> Sequence[StudyRow]:
-        """All studies, oldest first."""
+    def made_before(self, wanted: schemas.StudyCreate, key: str | None) -> StudyRow | None:
+        """The study that was made with this key, if one was.
+
+        Raises:
+            ProblemError: it was another study that was asked for.
+        """
+        if key is None:
+            return None
         with self.database.read() as session:
-            return session.scalars(select(StudyRow).order_by(StudyRow.created_at)).all()
+            row = session.scalar(select(StudyRow).where(StudyRow.key == key))
+            if row is not None:
+                # Not the row: its budgets may have been raised since.
+                created = select(EventRow.payload).where(EventRow.study_id == row.id, EventRow.kind == CREATED)
+                check_repeated(json.loads(session.scalars(created).one()) == wanted.model_dump(mode="json"))
+            return row
+
+    def studies(
+        self, only: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[StudyRow]:
+        """Studies, oldest first.
+
+        Args:
+            only: the one that may be seen; None if all.
+            after: only those created after this one, by its id.
+            limit: how many at most.
+
+        Raises:
+            ProblemError: there is no study `after`.
+        """
+        query = select(StudyRow).order_by(StudyRow.created_at, StudyRow.id).limit(limit)
+        if only is not None:
+            query = query.where(StudyRow.id == only)
+        with self.database.read() as session:
+            if after is not None:
+                if only not in (None, after):
+                    raise not_found("study", after)
+                last = study_in(session, after)
+                query = query.where(tuple_(StudyRow.created_at, StudyRow.id) > (last.created_at, last.id))
+            return session.scalars(query).all()
 
     def study(self, study: str) -> StudyRow:
         """A study by id."""
@@ -98,7 +152,7 @@ class Store:
     def finish(self, study: str) -> StudyRow:
         """Take no further submissions; those queued are still evaluated."""
         with self.database.write() as session:
-            row = study_in(session, study)
+            row = study_in(session, study, lock=True)
             if not row.finished:
                 row.finished = True
                 _events.append(session, study, "study.finished", _events.OPERATOR)
@@ -129,23 +183,22 @@ class Store:
         with self.database.read() as session:
             return session.get_one(ResearcherRow, researcher)
 
-    def researchers(self, study: str) -> Sequence[ResearcherRow]:
-        """All researchers of a study, in the order of their admission."""
+    def researchers(self, study: str, *, after: int = 0, limit: int | None = None) -> Sequence[ResearcherRow]:
+        """Researchers of a study with a larger id than `after`, in the order of their admission."""
+        query = select(ResearcherRow).where(ResearcherRow.study_id == study, ResearcherRow.id > after)
         with self.database.read() as session:
             study_in(session, study)
-            return session.scalars(select(ResearcherRow).filter_by(study_id=study).order_by(ResearcherRow.id)).all()
+            return session.scalars(query.order_by(ResearcherRow.id).limit(limit)).all()
 
     def spent(self, study: str) -> Spent:
         """What the researchers of a study have spent."""
-        counted = (
-            select(EvaluationRow.payer_id, func.count())
-            .join(ResearcherRow, EvaluationRow.payer_id == ResearcherRow.id)
-            .where(ResearcherRow.study_id == study)
-            .group_by(EvaluationRow.payer_id)
-        )
+        number = select(func.max(EventRow.number)).where(EventRow.study_id == study)
         with self.database.read() as session:
-            evaluations = {payer: count for payer, count in session.execute(counted) if payer is not None}
-            return Spent(evaluations, dollars_in(session, study))
+            last = session.scalar(number)  # before the sums: whatever changes them enters the event log
+            known = self._spent.get(study)
+            if known is None or known[0] != last:
+                known = self._spent[study] = (last, spent_in(session, study))
+            return known[1]
 
     # Submissions
 
@@ -166,9 +219,9 @@ class Store:
             look = None if known is None else known.evaluation(PUBLIC)
             if known is not None and not (look is not None and look.ours):
                 return known, False
-            _check_budget(session, study, researcher)
+            check_budget(session, study, researcher)
             if known is not None and look is not None:
-                look.status, look.ours, look.failure = Status.QUEUED, False, None
+                look.ask_again()
                 look.payer_id = None if known.researcher is None else researcher
                 _events.append(session, study.id, "submission.repeated", author.name, submission=known.id)
                 return known, False
@@ -261,7 +314,7 @@ def study_in(session: Session, study: str, *, lock: bool = False) -> StudyRow:
     Raises:
         ProblemError: there is none.
     """
-    row = session.get(StudyRow, study, with_for_update=lock or None)
+    row = locked_study(session, study) if lock else session.get(StudyRow, study)
     if row is None:
         raise not_found("study", study)
     return row
@@ -277,35 +330,3 @@ def submission_in(session: Session, study: str | None, submission: int) -> Submi
     if row is None or (study is not None and row.study_id != study):
         raise not_found("submission", submission)
     return row
-
-
-def _check_budget(session: Session, study: StudyRow, researcher: int) -> None:
-    """Refuse who has nothing left, of its own budget or the study's.
-
-    Raises:
-        ProblemError: the study is over, or a budget is spent.
-    """
-    if study.finished:
-        detail = "The study is over; it takes no further submissions."
-        raise ProblemError(HTTPStatus.CONFLICT, "finished", detail, "What is recorded can still be read.")
-    if study.paused:
-        detail = "The study is paused; it takes no submissions for now."
-        raise ProblemError(HTTPStatus.CONFLICT, "paused", detail, "Try again in a while.")
-    spent = session.scalar(select(func.count()).select_from(EvaluationRow).filter_by(payer_id=researcher)) or 0
-    _refuse_beyond("", spent, session.get_one(ResearcherRow, researcher).evaluations_limit)
-    if study.evaluations_per_study is not None:
-        members = select(ResearcherRow.id).filter_by(study_id=study.id)
-        everyone = select(func.count()).select_from(EvaluationRow).where(EvaluationRow.payer_id.in_(members))
-        _refuse_beyond(" of the study", session.scalar(everyone) or 0, study.evaluations_per_study)
-
-
-def _refuse_beyond(whose: str, spent: int, limit: int) -> None:
-    if spent >= limit:
-        raise ProblemError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "budget",
-            f"All {limit} evaluations{whose} are spent.",
-            "Post what you found; code that the study already has can still be looked up by submitting it.",
-            spent=spent,
-            limit=limit,
-        )

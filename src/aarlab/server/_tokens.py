@@ -64,32 +64,45 @@ class Tokens:
 
     def identify(self, token: str) -> Identity | None:
         """Whose token this is; None if nobody's, or if it is over."""
-        hashed = token_hash(token)
+        return self.known(token_hash(token))
+
+    def known(self, hashed: str) -> Identity | None:
+        """Whose token has this hash; None if nobody's, or if it is over."""
         if hmac.compare_digest(hashed, self._operator_hash):
             return Operator()
+        query = select(TokenRow.role, TokenRow.study_id, TokenRow.researcher_id, TokenRow.expires_at)
         with self._database.read() as session:
-            row = session.scalar(select(TokenRow).filter_by(hash=hashed))
-        if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now()):
+            found = session.execute(query.where(TokenRow.hash == hashed, TokenRow.revoked_at.is_(None))).one_or_none()
+        if found is None:
             return None
-        match row.role:
+        role, study, researcher, expires_at = found
+        if expires_at is not None and expires_at <= now():
+            return None
+        match role:
             case Role.OPERATOR:
-                return Operator(row.study_id)
+                return Operator(study)
             case Role.VIEWER:
-                return Viewer(row.study_id)
+                return Viewer(study)
             case Role.RESEARCHER:
-                assert row.researcher_id is not None
-                assert row.study_id is not None
-                return Member(row.researcher_id, row.study_id)
+                assert researcher is not None
+                assert study is not None
+                return Member(researcher, study)
 
-    def issue(self, wanted: TokenCreate) -> tuple[str, TokenRow]:
+    def issue(self, wanted: TokenCreate, only: str | None = None) -> tuple[str, TokenRow]:
         """A new token, and what is kept of it.
+
+        Args:
+            wanted: what was asked for.
+            only: the one study that whoever issues it may see; the token then opens no other. None if all.
 
         Raises:
             ProblemError: there is no such study or researcher, or a researcher's token names none.
         """
         token = new_token()
         with self._database.write() as session:
-            study = wanted.study
+            study = only if wanted.study is None else wanted.study
+            if only not in (None, study):
+                raise not_found("study", study)
             if study is not None and session.get(StudyRow, study) is None:
                 raise not_found("study", study)
             if (wanted.role == Role.RESEARCHER) != (wanted.researcher is not None):
@@ -117,20 +130,33 @@ class Tokens:
                 _events.append(session, study, "token.issued", _events.OPERATOR, **told)
             return token, row
 
-    def tokens(self) -> Sequence[TokenRow]:
-        """All tokens, over or not, oldest first."""
-        with self._database.read() as session:
-            return session.scalars(select(TokenRow).order_by(TokenRow.id)).all()
+    def tokens(self, only: str | None = None, *, after: int = 0, limit: int | None = None) -> Sequence[TokenRow]:
+        """Tokens with a larger id than `after`, over or not, oldest first.
 
-    def revoke(self, token: int) -> TokenRow:
+        Args:
+            only: the study whose tokens may be seen; None if all.
+            after: an id.
+            limit: how many at most.
+        """
+        query = select(TokenRow).where(TokenRow.id > after).order_by(TokenRow.id).limit(limit)
+        if only is not None:
+            query = query.where(TokenRow.study_id == only)
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
+    def revoke(self, token: int, only: str | None = None) -> TokenRow:
         """End a token; ending it again changes nothing.
 
+        Args:
+            token: its id.
+            only: the study whose tokens may be seen; None if all.
+
         Raises:
-            ProblemError: there is none.
+            ProblemError: there is none that may be seen.
         """
         with self._database.write() as session:
             row = session.get(TokenRow, token)
-            if row is None:
+            if row is None or only not in (None, row.study_id):
                 raise not_found("token", token)
             if row.revoked_at is None:
                 row.revoked_at = now()

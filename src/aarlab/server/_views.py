@@ -16,11 +16,12 @@ from aarlab.api.schemas import (
     Status,
     Study,
     Submission,
+    TeamCreate,
 )
 from aarlab.audits import AuditFinding
 from aarlab.evaluation.guards import Answer
+from aarlab.server._budgets import Spent
 from aarlab.server._feedback import guard_of, state_of
-from aarlab.server._ledger import Spent
 from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._score import Score, score_in
 from aarlab.server._store import PRIVATE, PUBLIC
@@ -89,6 +90,7 @@ def study_view(row: StudyRow, spent: Spent) -> Study:
         finished=row.finished,
         dollars_per_researcher=row.dollars_per_researcher,
         dollars_per_study=row.dollars_per_study,
+        team=None if row.team is None else TeamCreate.model_validate(row.team),
         created_at=row.created_at,
     )
 
@@ -113,7 +115,7 @@ def researcher_view(row: ResearcherRow, spent: Spent) -> Researcher:
         evaluations_limit=limit,
         evaluations_left=max(0, left),
         dollars_used=spent.dollars.get(row.id, 0.0),
-        dollars_left=None,
+        dollars_left=spent.left(row),
         admitted_at=row.created_at,
     )
 
@@ -165,8 +167,8 @@ def finding_view(row: FindingRow) -> Finding:
         pgr=None if row.submission is None or score is None else guarded(row.submission, score)[1],
         parent=row.parent_id,
         tags=tuple(one.tag for one in row.tags),
-        up=sum(vote.value > 0 for vote in row.votes),
-        down=sum(vote.value < 0 for vote in row.votes),
+        up=row.up,
+        down=row.down,
         created_at=row.created_at,
     )
 

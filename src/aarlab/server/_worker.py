@@ -4,8 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from aarlab.api.schemas import Failure
 from aarlab.errors import AarlabError
@@ -17,13 +19,18 @@ from aarlab.server._probing import probing, probing_audit
 from aarlab.server._protocol import Evaluates, Evaluators
 from aarlab.server._queue import Queue, Task
 from aarlab.server._store import Store
+from aarlab.server.artifacts import ArtifactError
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.5
 TROUBLE_SECONDS = 1.0
+RENEWALS = 4  # of a lease, before it would be over
 GRACE_SECONDS = 0.5  # for evaluations that are about to end when the server stops
 MAX_MESSAGE = 4000
+
+# The database or the artifacts cannot be used for now: a full disk, a lock held too long, a server gone.
+TROUBLE = (OperationalError, InterfaceError, NoConnection, OSError)
 
 # Whatever else hostile code might provoke in the evaluator: a fault there must stop one evaluation, not the
 # study. Listed rather than `Exception`, so that what ends a thread or a process still does.
@@ -40,11 +47,6 @@ UNFORESEEN = (
     ValueError,
 )
 
-OURS = Failure(
-    kind="server-fault",
-    message="It could not be run, for no fault of its own.",
-    advice="It cost nothing. Submit it again once the operator has looked at the server's log.",
-)
 UNKNOWN = Failure(
     kind="unforeseen",
     message="Scoring it failed in a way that was not foreseen; the server's log says more.",
@@ -73,12 +75,13 @@ class Worker:
         self._left = False
         # Daemons, because an evaluation that is abandoned must not keep the process alive.
         self._threads = [threading.Thread(target=self._loop, name=f"evaluate-{i}", daemon=True) for i in range(threads)]
+        self._heart = threading.Thread(target=self._beat, name="leases", daemon=True)
 
     def start(self) -> None:
         """Queue again what a dead server left running, and begin."""
         if recovered := self._queue.recover():
             log.info("%d evaluations were interrupted and are queued again", recovered)
-        for thread in self._threads:
+        for thread in (*self._threads, self._heart):
             thread.start()
 
     def wake(self) -> None:
@@ -90,12 +93,28 @@ class Worker:
         self._stop.set()
         self._work.set()
         end = time.monotonic() + GRACE_SECONDS
-        for thread in self._threads:
+        for thread in (*self._threads, self._heart):
             thread.join(max(0.0, end - time.monotonic()))
         with self._database:
             self._left = True
-            for task in self._held.values():
-                self._queue.release(task)
+            try:
+                self._queue.release(self._claims())
+            except SQLAlchemyError:  # the next server finds them
+                log.exception("what was left half done could not be queued again")
+
+    def _claims(self) -> list[str]:
+        return [task.claim for task in self._held.values()]
+
+    def _beat(self) -> None:
+        """Renew the leases of what is held; by a clock that does not jump."""
+        while not self._stop.wait(self._queue.patience.lease_seconds / RENEWALS):
+            with self._database:
+                if self._left or not (held := self._claims()):
+                    continue
+                try:
+                    self._queue.renew(held)
+                except SQLAlchemyError:
+                    log.exception("leases could not be renewed")
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -106,8 +125,8 @@ class Worker:
                     self._work.wait(IDLE_SECONDS)
                 else:
                     self._do(task)
-            except SQLAlchemyError:  # a full disk, say; what is queued stays queued
-                log.exception("the database cannot be used; trying again")
+            except (SQLAlchemyError, OSError, ArtifactError):  # what is queued stays queued
+                log.exception("database or artifacts cannot be used; trying again")
                 self._stop.wait(TROUBLE_SECONDS)
 
     def _take(self) -> Task | None:
@@ -115,10 +134,10 @@ class Worker:
         with self._database:
             if self._left:
                 return None
-            if unsettled := self._held.get(me):  # its result could not be written
-                self._queue.release(unsettled)
+            if unsettled := self._held.get(me):
+                self._queue.retry(unsettled, "its result could not be kept; the server's log says why")
                 del self._held[me]
-            task = self._queue.claim()
+            task = self._queue.claim(self._claims())
             if task is not None:
                 self._held[me] = task
             return task
@@ -127,26 +146,26 @@ class Worker:
         """Evaluate and record what came of it."""
         try:
             evaluator = self._evaluators(task.testbed, task.secret)
-        except (KeyError, AarlabError):
+        except (KeyError, AarlabError) as error:
             log.exception("the testbed %s cannot be had", task.testbed)
-            self._settle(task, OURS, ours=True)
+            self._settle(partial(self._queue.retry, task, f"the testbed {task.testbed} cannot be had: {error}"))
             return
         try:
             record = self._run(task, evaluator)
         except MethodError as error:
-            self._settle(task, _told(error))
-        except (SandboxUnavailable, OSError):
+            self._settle(partial(self._queue.record_failure, task, _told(error)))
+        except (SandboxUnavailable, OSError) as error:
             if self._stop.is_set():  # what it needs is being taken away; `stop` queues it again
                 return
             log.exception("submission %d could not be run: %s", task.submission, task.what)
-            self._settle(task, OURS, ours=True)
+            self._settle(partial(self._queue.retry, task, f"it could not be run: {error}"))
         except UNFORESEEN:
             if self._stop.is_set():
                 return
             log.exception("submission %d: %s failed", task.submission, task.what)
-            self._settle(task, UNKNOWN)
+            self._settle(partial(self._queue.record_failure, task, UNKNOWN))
         else:
-            self._settle(task, record)
+            self._settle(record)
 
     def _run(self, task: Task, evaluator: Evaluates) -> Callable[[], bool]:
         """Do a task; gives what will record its result."""
@@ -159,15 +178,21 @@ class Worker:
         public = PublicSplit(evaluator.groups("public"), evaluator.floor_correct("public"))
         return lambda: self._queue.record(task, result, public)
 
-    def _settle(self, task: Task, outcome: Callable[[], bool] | Failure, *, ours: bool = False) -> None:
-        with self._database:
-            if self._left:
+    def _settle(self, record: Callable[[], bool]) -> None:
+        """Record what came of this thread's task; wait while that cannot be done, for it may have taken hours."""
+        while True:
+            with self._database:
+                if self._left:
+                    return
+                try:
+                    record()
+                except TROUBLE:
+                    log.exception("a result cannot be recorded for now; trying again")
+                else:
+                    del self._held[threading.current_thread()]
+                    break
+            if self._stop.wait(TROUBLE_SECONDS):  # `stop` queues it again
                 return
-            if isinstance(outcome, Failure):
-                self._queue.record_failure(task, outcome, ours=ours)
-            else:
-                outcome()
-            del self._held[threading.current_thread()]
         self._bell.ring()
 
 

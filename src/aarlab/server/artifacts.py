@@ -8,8 +8,12 @@ import hashlib
 import io
 import os
 import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 import numpy as np
@@ -23,6 +27,43 @@ CACHED = 512  # arrays of scores kept in memory; some 20 kB each
 
 class ArtifactError(AarlabError):
     """An artifact is missing, or is not what was written."""
+
+
+@contextmanager
+def _faults_of_stores() -> Iterator[None]:
+    """Tell whatever a store's own library raises as an OSError, which the server waits out."""
+    try:
+        yield
+    except (AarlabError, OSError):
+        raise
+    except Exception as error:
+        raise OSError(f"the artifacts' store failed: {error}") from error
+
+
+class Incoming:
+    """Content that arrives in pieces.
+
+    Attributes:
+        size: bytes so far.
+    """
+
+    def __init__(self, file: BinaryIO, keep: Callable[[str], None]) -> None:
+        self._file, self._keep, self._hash = file, keep, hashlib.sha256()
+        self.size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece."""
+        self._file.write(piece)
+        self._hash.update(piece)
+        self.size += len(piece)
+
+    def keep(self) -> str:
+        """Keep all that has arrived; returns its SHA-256."""
+        self._file.flush()
+        os.fsync(self._file.fileno())  # the row that names it may be on disk first
+        sha256 = self._hash.hexdigest()
+        self._keep(sha256)
+        return sha256
 
 
 class Artifacts:
@@ -50,6 +91,7 @@ class Artifacts:
             Path(self._root).chmod(0o700)  # what was right and wrong can be read off scores
         self.arrays = lru_cache(CACHED)(self._arrays)
 
+    @_faults_of_stores()
     def put(self, content: bytes) -> str:
         """Keep some content; returns its SHA-256."""
         sha256 = hashlib.sha256(content).hexdigest()
@@ -71,6 +113,7 @@ class Artifacts:
             partial.unlink(missing_ok=True)
         return sha256
 
+    @_faults_of_stores()
     def get(self, sha256: str) -> bytes:
         """Content by its SHA-256.
 
@@ -84,6 +127,27 @@ class Artifacts:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ArtifactError(f"The artifact {sha256} was changed.", "Restore the artifacts from a copy.")
         return content
+
+    @contextmanager
+    def incoming(self) -> Iterator["Incoming"]:
+        """A file that arrives in pieces and is on the disk meanwhile; gone afterwards unless it is kept."""
+        partial = Path(self._root if self._local else tempfile.gettempdir()) / f"incoming.{secrets.token_hex(8)}"
+        try:
+            with partial.open("xb") as file:
+                yield Incoming(file, lambda sha256: self._keep(partial, sha256))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @_faults_of_stores()
+    def _keep(self, partial: Path, sha256: str) -> None:
+        path = self._path(sha256)
+        if self._files.exists(path):
+            return
+        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if self._local:
+            partial.replace(path)
+        else:
+            self._files.put_file(str(partial), path)
 
     def put_arrays(self, correct: NDArray[np.float32], predictions: NDArray[np.float32]) -> str:
         """Keep the arrays of a score.

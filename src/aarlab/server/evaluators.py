@@ -59,16 +59,11 @@ class StudyEvaluators:
         with lock:
             if (made := self._made.get(key)) is None:
                 log.info("drawing the splits of %s", testbed)
-                made = Auditor(self._testbed(testbed, secret), self._sandbox, workers=self._workers)
+                drawn = study_testbed(testbed, secret, self._student)
+                made = Auditor(drawn, self._sandbox, workers=self._workers)
                 with self._all:
                     self._made[key] = made
             return made
-
-    def _testbed(self, name: str, secret: bytes) -> Testbed:
-        if self._student != PROBE:
-            return load_testbed(name, self._student)
-        pack, texts = load_pack(name)
-        return secret_draw(pack, secret, texts=texts)
 
     def close(self) -> None:
         """End what still runs."""
@@ -76,3 +71,20 @@ class StudyEvaluators:
             made = list(self._made.values())
         for evaluator in made:
             evaluator.close()
+
+
+def study_testbed(name: str, secret: bytes, student: str = PROBE) -> Testbed:
+    """The testbed of a study, as its secret draws it.
+
+    Args:
+        name: of the testbed.
+        secret: the study's.
+        student: what methods train.
+
+    Raises:
+        TestbedError: there is no such testbed, or no draw of it has a gap to recover.
+    """
+    if student != PROBE:
+        return load_testbed(name, student)
+    pack, texts = load_pack(name)
+    return secret_draw(pack, secret, texts=texts)

@@ -1,21 +1,36 @@
-"""The outcome of a study as one HTML file: no script, nothing fetched, everything that researchers wrote escaped."""
+"""A study's record as one HTML file: nothing fetched, everything that researchers wrote escaped.
 
+What is protected: the file's content security policy names the two scripts in it by their hashes, so that no other runs
+even if it got past the escaping, and forbids every request. What is not: the file holds exact figures and others' code,
+so it is for the operator, not for researchers.
+"""
+
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader
+from markupsafe import Markup
 
-from aarlab.api.schemas import FindingKind, Row
+from aarlab.api.schemas import BASELINE, FindingKind
+from aarlab.server import Evaluators, Record, read_study, study_testbed
+from aarlab.server.dashboard import _diversity_figures, _figures, _people_figures, _spending_figures
+from aarlab.server.dashboard._assets import STATIC, plotly_javascript
+from aarlab.server.dashboard._diversity import family_table
+from aarlab.server.dashboard._shell import environment, figure_json
+from aarlab.server.record import Questions, SubmissionRecord
 from aarlab.stats import Interval
-from aarlab.studies.folder import StudyFolder
+from aarlab.studies.folder import StudyError, StudyFolder
 from aarlab.studies.team import Outcome
 
 WIDTH, LEFT, RIGHT = 720, 8, 12
 ROW_HEIGHT = 44
-PLOT_HEIGHT = 260
-SHOWN = 15
-FINDINGS = 60
+ROWS, FAILURES, FINDINGS = 100, 100, 200  # shown; the rest is in the other formats
+CODES = 10  # of the best, with their code
 
 
 @dataclass(frozen=True)
@@ -24,18 +39,15 @@ class Axis:
 
     Attributes:
         low, high: ends, in PGR.
-        first, last: their places, in pixels.
     """
 
     low: float
     high: float
-    first: float
-    last: float
 
     def at(self, value: float) -> float:
         """Place of a value, in pixels; values outside lie on the ends."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return round(self.first + share * (self.last - self.first), 1)
+        return round(LEFT + share * (WIDTH - RIGHT - LEFT), 1)
 
     @property
     def ticks(self) -> list[tuple[float, float]]:
@@ -44,99 +56,156 @@ class Axis:
         return [(step / 5, self.at(step / 5)) for step in steps]
 
 
-@dataclass(frozen=True)
-class Dot:
-    """A scored submission in the plot of progress."""
-
-    x: float
-    y: float
-    label: str
-    level: int
-
-
-def write_report(folder: StudyFolder, outcome: Outcome) -> None:
-    """Write `report.html` into the study's folder.
+def read_folder(folder: StudyFolder, evaluators: Evaluators | None = None) -> Record:
+    """All that is on record of a study.
 
     Args:
         folder: of the study.
-        outcome: what to report; exact figures, so the file is for the operator.
+        evaluators: of its testbed, if there are any; else its splits are drawn again where something was confirmed,
+            which takes seconds.
+
+    Raises:
+        StudyError: it has not begun.
+        LogError: its database is missing, or cannot be read.
     """
-    environment = Environment(
-        loader=PackageLoader("aarlab.studies"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    if folder.study is None:
+        raise StudyError(f"{folder.path} has not begun.", f"Run: aarlab resume {folder.path}")
+    questions: Questions
+    if evaluators is None:
+        student = folder.settings.student
+
+        def questions(testbed: str, secret: bytes) -> Any:
+            return study_testbed(testbed, secret, student).groups("private")
+
+    else:
+
+        def questions(testbed: str, secret: bytes) -> Any:
+            return evaluators(testbed, secret).groups("private")
+
+    return read_study(folder.database, folder.study, questions)
+
+
+def write_report(folder: StudyFolder, outcome: Outcome, evaluators: Evaluators) -> None:
+    """Write `report.html` into a study's folder.
+
+    Args:
+        folder: of the study.
+        outcome: of the run that has just ended; names those who gave up.
+        evaluators: of its testbed.
+    """
+    folder.write(folder.report, render_report(read_folder(folder, evaluators), outcome.lost))
+
+
+def render_report(record: Record, lost: Sequence[tuple[str, str]] = ()) -> str:
+    """The report.
+
+    Args:
+        record: of the study.
+        lost: researchers that gave up, with the reason, where that is known.
+    """
+    by_id = {one.id: one for one in record.submissions}
+    ranked = [by_id[one] for one in record.ranking]
+    confirmed = [one for one in ranked if one.private is not None and one.private.pgr is not None]
+    audited = [one for one in ranked if one.audits]
+    failed = [one for one in record.submissions if one.failure is not None or one.failure_private is not None]
+    findings = [one for one in reversed(record.findings) if one.kind != FindingKind.ERROR]
+    scripts = _scripts()
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            study=record.study,
+            version=version("aarlab"),
+            best=next((one for one in ranked if one.researcher != BASELINE), None),
+            baseline=next((one for one in ranked if one.researcher == BASELINE), None),
+            baseline_name=BASELINE,
+            confirmed=confirmed,
+            looked=any(one.private is not None for one in ranked),
+            axis=_axis(confirmed),
+            rows=list(enumerate(ranked, 1))[:ROWS],
+            scored=len(ranked),
+            resolved=_figures.resolved(record),
+            audited=audited,
+            audits=list(dict.fromkeys(found.finding.audit for one in audited for found in one.audits)),
+            failed=failed[:FAILURES],
+            failed_more=len(failed[FAILURES:]),
+            findings=findings[:FINDINGS],
+            findings_more=len(findings[FINDINGS:]),
+            coded=[one for one in ranked if one.researcher != BASELINE][:CODES],
+            lost=dict(lost),
+            directions={one.name: one.direction for one in record.researchers},
+            isolated=all(score.isolated for one in ranked for score in (one.public, one.private) if score is not None),
+            figures={name: figure_json(draw(record)) for name, draw in FIGURES.items()},
+            tables={name: table(record) for name, table in TABLES.items()},
+            families=family_table(record),
+            style=Markup(_style()),  # noqa: S704 - our own file
+            scripts=scripts,
+            policy=_policy(scripts),
+            width=WIDTH,
+            row_height=ROW_HEIGHT,
+        )
     )
-    environment.filters["pgr"] = _pgr
-    environment.filters["p"] = _p
-    confirmed = [row for row in outcome.leaderboard if row.pgr_private is not None]
-    across = _axis(confirmed, LEFT, WIDTH - RIGHT)
-    up = _axis(outcome.leaderboard, PLOT_HEIGHT - 28, 10)
-    dots = _dots(outcome, up)
-    page = environment.get_template("report.html.j2").render(
-        outcome=outcome,
-        settings=folder.settings,
-        version=version("aarlab"),
-        best=outcome.best,
-        baseline=outcome.baseline,
-        confirmed=confirmed,
-        audited=[row for row in outcome.leaderboard if row.submission in outcome.audits],
-        audits=list(dict.fromkeys(one.finding.audit for found in outcome.audits.values() for one in found)),
-        rows=outcome.leaderboard[:SHOWN],
-        errors=[s for s in outcome.submissions if s.failure is not None],
-        findings=[f for f in reversed(outcome.findings) if f.kind != FindingKind.ERROR][:FINDINGS],
-        isolated=all(row.isolated for row in outcome.leaderboard),
-        across=across,
-        up=up,
-        dots=dots,
-        frontier=_frontier(dots),
-        width=WIDTH,
-        row_height=ROW_HEIGHT,
-        plot_height=PLOT_HEIGHT,
+
+
+#: Figures by name, each made of a record.
+FIGURES = {
+    "progress": _figures.progress,
+    "families": _diversity_figures.families,
+    "entropy": _diversity_figures.entropy,
+    "failures": _people_figures.failures,
+    "spending": _spending_figures.spending,
+}
+
+#: Their numbers.
+TABLES = {
+    "progress": _figures.progress_table,
+    "families": _diversity_figures.families_table,
+    "entropy": _diversity_figures.entropy_table,
+    "spending": _spending_figures.spending_table,
+}
+
+
+@lru_cache
+def _environment() -> Environment:
+    """The dashboard's filters and macros, and the report's template."""
+    made = environment().overlay(
+        loader=ChoiceLoader([PackageLoader("aarlab.studies"), PackageLoader("aarlab.server.dashboard")])
     )
-    folder.write(folder.report, page)
+    assert made.autoescape is True
+    return made
 
 
-def _pgr(interval: Interval | None) -> str:
-    """PGR with its bounds, as tables show it."""
-    return "n/a" if interval is None else f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+@lru_cache
+def _style() -> str:
+    return (STATIC / "style.css").read_text(encoding="utf-8")
 
 
-def _p(p: float | None) -> str:
-    if p is None:
-        return ""
-    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")
+@lru_cache
+def _scripts() -> tuple[Markup, ...]:
+    """Plotly and what draws with it, as they may stand in a script element."""
+    found = []
+    for path in (plotly_javascript(), STATIC / "app.js"):
+        text = path.read_text(encoding="utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+        found.append(Markup(text))  # noqa: S704 - our own file, and Plotly's, which nothing can end too early
+    return tuple(found)
 
 
-def _axis(rows: Sequence[Row], first: float, last: float) -> Axis:
+def _policy(scripts: Sequence[str]) -> str:
+    """A content security policy under which these scripts run and no others, and nothing is fetched."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _axis(confirmed: Sequence[SubmissionRecord]) -> Axis:
     """An axis on which all intervals have room, and 0 and 1 are seen."""
-    intervals = [i for row in rows for i in (row.pgr_public, row.pgr_private) if i is not None]
-    low = min([0.0, *(i.low for i in intervals)])
-    high = max([1.0, *(i.high for i in intervals)])
-    return Axis(max(-1.0, low), min(2.0, high), first, last)
+    intervals = [i for one in confirmed for score in (one.public, one.private) if score and (i := score.pgr)]
+    return Axis(max(-1.0, _lowest(intervals)), min(2.0, max([1.0, *(i.high for i in intervals)])))
 
 
-def _dots(outcome: Outcome, up: Axis) -> list[Dot]:
-    """Scored submissions in the order in which they came in."""
-    rows = {row.submission: row for row in outcome.leaderboard}
-    scored = [s for s in outcome.submissions if s.id in rows]
-    step = (WIDTH - RIGHT - 40) / max(1, len(scored) - 1)
-    dots = []
-    for place, submission in enumerate(scored):
-        row = rows[submission.id]
-        if row.pgr_public is not None:
-            label = f"#{row.submission} {row.method}, {row.researcher}: {_pgr(row.pgr_public)}"
-            dots.append(Dot(round(34 + place * step, 1), up.at(row.pgr_public.estimate), label, row.level))
-    return dots
-
-
-def _frontier(dots: Sequence[Dot]) -> str:
-    """The best so far, as the points of a polyline."""
-    points: list[str] = []
-    best = float("inf")
-    for dot in dots:
-        if dot.y < best:
-            if points:
-                points.append(f"{dot.x},{best}")
-            best = dot.y
-            points.append(f"{dot.x},{best}")
-    if points:
-        points.append(f"{dots[-1].x},{best}")
-    return " ".join(points)
+def _lowest(intervals: Sequence[Interval]) -> float:
+    return min([0.0, *(i.low for i in intervals)])

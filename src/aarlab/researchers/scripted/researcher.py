@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from aarlab.api import BudgetExceeded, Refused, ResearcherClient
+from aarlab.api.mirror import Mirror
 from aarlab.api.schemas import FindingCreate, FindingKind, Status, Submission, SubmissionCreate
+from aarlab.api.snapshots import SnapshotKind
+from aarlab.researchers._workspace import pack
 from aarlab.researchers.directions import Direction
 from aarlab.researchers.scripted import _words
 from aarlab.researchers.scripted._compose import compose
@@ -14,6 +17,7 @@ from aarlab.researchers.scripted._genome import Genome, read_genome
 from aarlab.researchers.scripted._search import Observation, Proposal, propose
 
 WAIT_SECONDS = 2.0  # between looks at whether to stop
+PAUSED, FINISHED = "urn:aarlab:paused", "urn:aarlab:finished"
 
 
 class ScriptedResearcher:
@@ -33,6 +37,7 @@ class ScriptedResearcher:
             workspace: folder for its notebook and methods; made if absent.
         """
         self._client, self._direction, self._seed, self._workspace = client, direction, seed, workspace
+        self._mirror = Mirror(client, workspace)
         self._name = ""
         self._read = 0
         self._posted: set[int] = set()
@@ -62,7 +67,7 @@ class ScriptedResearcher:
         except BudgetExceeded:
             self._conclude()
         except Refused as refused:
-            if refused.type != "urn:aarlab:finished":
+            if refused.type != FINISHED:
                 raise
 
     def _try(self, proposal: Proposal, number: int, stop: threading.Event) -> None:
@@ -71,10 +76,21 @@ class ScriptedResearcher:
         code = compose(proposal.genome, name, _words.story(proposal, self._name, self._direction))
         (self._workspace / "methods" / f"{number:03}.py").write_text(code, encoding="utf-8")
         parent = None if proposal.parent is None else proposal.parent.submission
-        submitted = self._client.submit(
-            SubmissionCreate(name=name, code=code, parent=parent, note=_words.change(proposal))
-        )
-        self._wait_and_tell(submitted, proposal, stop)
+        method = SubmissionCreate(name=name, code=code, parent=parent, note=_words.change(proposal))
+        submitted = self._submit(method, stop)
+        if submitted is not None:
+            self._wait_and_tell(submitted, proposal, stop)
+
+    def _submit(self, method: SubmissionCreate, stop: threading.Event) -> Submission | None:
+        """Submit a method, as soon as the study is not paused; None if told to stop before."""
+        while not stop.is_set():
+            try:
+                return self._client.submit(method)
+            except Refused as refused:
+                if refused.type != PAUSED:
+                    raise
+                stop.wait(WAIT_SECONDS)
+        return None
 
     def _wait_and_tell(self, submitted: Submission, proposal: Proposal, stop: threading.Event) -> None:
         while submitted.status not in (Status.SCORED, Status.FAILED):
@@ -94,7 +110,11 @@ class ScriptedResearcher:
         self._posted.add(scored.id)
 
     def _read_forum(self) -> None:
-        """Learn what others have posted since the last time, from the server's figures and the methods' code."""
+        """Learn what others have posted since the last time, from the server's figures and the methods' code.
+
+        A copy of the forum stays in the workspace, for whoever reads it later.
+        """
+        self._mirror.sync()
         accuracies: dict[int, float] | None = None
         for finding in self._client.findings(after=self._read):
             self._read = finding.id
@@ -133,6 +153,7 @@ class ScriptedResearcher:
             title, body = told
             self._note(title, body)
             self._client.post(FindingCreate(kind=FindingKind.INSIGHT, title=title, body=body))
+        self._client.hand_in(pack(self._workspace), SnapshotKind.WORKSPACE, "when its budget was spent")
 
     def _note(self, title: str, body: str) -> None:
         with (self._workspace / "notebook.md").open("a", encoding="utf-8") as notebook:
