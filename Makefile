@@ -1,12 +1,13 @@
 # make        runs the main job      make test    runs the tests
 # make check  linters and types      make quick   the tests without the slow ones
+# make test-postgres   the server's tests again, on a PostgreSQL that they start
 # make torch  adds the extras `torch` and `data` to .venv      make test-torch   the tests of what they bring
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test quick check torch test-torch format lock clean
+.PHONY: run test quick check test-postgres torch test-torch format lock clean
 
 run: $(READY)
 	@$(BIN)/aarlab run chat $(ARGS)
@@ -22,6 +23,9 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+test-postgres: $(READY)
+	@$(BIN)/python -m pytest tests/server --database=postgresql --ignore=tests/server/dashboard $(ARGS)
 
 torch: $(VENV)/.torch
 

@@ -1,14 +1,16 @@
 """From queued to scored: budget, repeats, failures, forum."""
 
+import re
 import time
 from datetime import UTC, datetime
 
 import pytest
 
-from aarlab.api import BudgetExceeded, NotFound, Refused
+from aarlab.api import BudgetExceeded, NotFound, OperatorClient, Refused
 from aarlab.api.schemas import BASELINE, FindingCreate, FindingKind, Level, Status, StudyCreate, SubmissionCreate
 from aarlab.evaluation.guards import DEFAULT
-from double import VANILLA
+from aarlab.server import create_app, embedded
+from double import TOKEN, VANILLA, Double
 
 
 def method(accuracy: float, name: str = "m", extra: str = "", parent: int | None = None) -> SubmissionCreate:
@@ -192,3 +194,12 @@ def test_exact_feedback_marks_the_study(world):
     assert scored.feedback.accuracy == pytest.approx(row.accuracy_public, abs=1e-6)
     with pytest.raises(ValueError, match="there is no guard"):
         StudyCreate(testbed="synthetic", guard="none")
+
+
+def test_a_testbed_of_ones_own_makes_a_study_that_can_be_addressed(tmp_path):
+    """Its name is the path of a folder."""
+    app = create_app(tmp_path / "study.db", lambda _testbed, _secret: Double(), TOKEN)
+    with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(StudyCreate(testbed="/some where/my testbed"))
+        assert re.fullmatch(r"my-testbed-[0-9a-f]{8}", study.id)
+        assert operator.study(study.id) == study

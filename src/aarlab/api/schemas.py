@@ -58,6 +58,12 @@ def _known_guard(name: str) -> str:
     return name
 
 
+def _addressable(name: str) -> str:
+    if name in (".", ".."):
+        raise ValueError(f"{name!r} cannot be part of an address")
+    return name
+
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
 Tag = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,39}$")]
@@ -190,7 +196,7 @@ class Study(Schema):
 class ResearcherCreate(Schema):
     """A researcher to admit."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_addressable)]
     kind: Kind
     direction: Line
 

@@ -1,6 +1,7 @@
 """Studies, researchers, submissions and findings, and the rules for changing them."""
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -81,7 +82,7 @@ class Store:
         """
         vanilla = self.artifacts.put(evaluator.vanilla_code().encode())
         study = StudyRow(
-            id=f"{wanted.testbed}-{secrets.token_hex(4)}",
+            id=f"{_slug(wanted.testbed)}-{secrets.token_hex(4)}",
             secret=secret,
             key=key,
             examples=len(evaluator.groups("public")),
@@ -306,6 +307,11 @@ class Store:
         with self.database.read() as session:
             study_in(session, study)
             return session.scalars(query.order_by(EventRow.number).limit(limit)).all()
+
+
+def _slug(testbed: str) -> str:
+    """A testbed's name as part of an address; one of one's own is named by its folder."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", testbed.rstrip("/").rpartition("/")[2]).strip("-") or "study"
 
 
 def study_in(session: Session, study: str, *, lock: bool = False) -> StudyRow:

@@ -82,7 +82,7 @@ class StudyFolder:
         Raises:
             StudyError: it cannot be written.
         """
-        stem = f"{settings.testbed}-{datetime.now():%Y%m%d-%H%M%S}"
+        stem = f"{Path(settings.testbed).name}-{datetime.now():%Y%m%d-%H%M%S}"
         try:
             for path in (root / stem, *(root / f"{stem}-{i}" for i in range(2, 100))):
                 if not path.exists():
