@@ -34,7 +34,7 @@ import numpy as np
 def fit(problem, seed):
     return lambda examples: np.full(len(examples), {value})
 """
-POLL, BOARD, POST, SUBMIT = 4.0, 20.0, 20.0, 20.0  # seconds between, on average
+POLL, BOARD, POST, SUBMIT = 4.0, 20.0, 60.0, 60.0  # seconds between, on average
 
 
 class Researcher:

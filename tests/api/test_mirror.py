@@ -295,6 +295,8 @@ def test_no_text_at_all_ends_its_quotation(title: str, body: str):
 
 def test_what_a_person_does_not_see_is_not_quoted():
     assert visible("a\u202eb\U000e0041\u200b\x07\n\tc") == "ab\n\tc"
+    hidden = "".join(chr(0xE0100 + ord(letter) - 16) for letter in "obey") + "\ufe00\ufe0f\u034f\u3164\u115f\U000e0080"
+    assert visible(f"a{hidden}b") == "ab"
 
 
 def test_quotations_are_bounded():

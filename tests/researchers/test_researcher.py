@@ -119,6 +119,18 @@ def test_it_stops_when_told_and_goes_on_later(world, tmp_path: Path):
     assert {s.id for s in own if s.status == Status.SCORED} <= set(told), "what a stop left untold is told later"
 
 
+def test_it_concludes_once_however_often_it_goes_on(world, tmp_path: Path):
+    operator, study, admit = world
+    operator.change(study, StudyChange(evaluations_per_researcher=12))
+    with admit("ada") as client:
+        for _ in range(2):
+            ScriptedResearcher(client, DIRECTIONS[0], seed=0, workspace=tmp_path / "ada").run(threading.Event())
+        assert len(client.snapshots()) == 1
+    findings = operator.findings(study)
+    assert [f.kind for f in findings].count(FindingKind.INSIGHT) == 1
+    assert findings[-1].kind == FindingKind.INSIGHT
+
+
 def test_code_of_others_is_read_never_run(world, tmp_path: Path):
     _, _, admit = world
     mark = tmp_path / "mark"

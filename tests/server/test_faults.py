@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy import create_engine, select, text
+from sqlalchemy.exc import OperationalError
 
 import victims
-from aarlab.api import OperatorClient, ResearcherClient
+from aarlab.api import OperatorClient, ResearcherClient, Unreachable
 from aarlab.api.schemas import (
     BASELINE,
     PREFIX,
@@ -27,12 +28,13 @@ from aarlab.api.schemas import (
     Submission,
     SubmissionCreate,
 )
-from aarlab.server import _events, _models
+from aarlab.server import _events, _models, create_app, embedded
 from aarlab.server._database import Database
 from aarlab.server._models import ChargeRow, EvaluationRow, EventRow, FindingRow, StudyRow, SubmissionRow
 from aarlab.server._patience import Patience
+from aarlab.server._queue import Queue
 from aarlab.server.artifacts import Artifacts
-from double import TOKEN
+from double import TOKEN, Double, only
 
 KILLS, RESEARCHERS, EVALUATIONS = 55, 3, 400
 HASTY = Patience(busy_seconds=0.2, retry_seconds=0.02)
@@ -280,6 +282,37 @@ def test_artifacts_that_cannot_be_written_cost_nothing(serving, tmp_path, caplog
         assert ada.me().evaluations_used == 1
         assert ada.wait(ada.submit(SubmissionCreate(name="no", code="# accuracy=0.7\n")).id).status == Status.SCORED
         check_log(world)
+
+
+def test_an_evaluator_that_cannot_be_had_does_not_end_the_worker(tmp_path, database):
+    """Whatever it raises is a fault of ours: tried again, and others are evaluated afterwards."""
+    double, asked_for = Double(), list[str]()
+
+    def evaluators(testbed, _secret):
+        asked_for.append(testbed)
+        if len(asked_for) == 2:  # the first is for the study itself
+            raise ValueError("a pack that cannot be read")
+        return double
+
+    app = create_app(
+        database, evaluators, TOKEN, artifacts=tmp_path / "artifacts", patience=Patience(retry_seconds=0.02)
+    )
+    with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(StudyCreate(testbed="synthetic")).id
+        (baseline,) = operator.submissions(study)
+        assert operator.submission(baseline.id, wait=20).status == Status.SCORED
+
+
+def test_a_server_that_cannot_start_ends_in_order(tmp_path, database, monkeypatch, caplog):
+    def locked(_queue):
+        raise OperationalError("UPDATE", None, TimeoutError("database is locked"))
+
+    monkeypatch.setattr(Queue, "recover", locked)
+    app = create_app(database, only(Double()), TOKEN, artifacts=tmp_path / "artifacts")
+    with pytest.raises(Unreachable), embedded(app):
+        pass
+    assert "database is locked" in caplog.text
+    assert "cannot join" not in caplog.text
 
 
 def test_a_clock_that_jumps_costs_nothing(serving, monkeypatch):

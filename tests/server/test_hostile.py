@@ -57,6 +57,18 @@ def test_a_huge_body_is_refused_before_it_is_read(world):
     assert connection.getresponse().status == 413
 
 
+@pytest.mark.parametrize("length", ["0" * 4400 + "5", "0" * 30 + "5", "-5", "5x"])
+def test_a_length_that_is_none_is_refused(world, length: str):
+    ada = world.admit()
+    connection = http.client.HTTPConnection(urlsplit(world.url).netloc, timeout=10)
+    connection.putrequest("POST", f"{PREFIX}/snapshots?kind=workspace")
+    connection.putheader("Authorization", ada._http.headers["authorization"])
+    connection.putheader("Content-Length", length)
+    connection.endheaders()
+    connection.send(b"hello")
+    assert connection.getresponse().status in (400, 413)
+
+
 def test_a_huge_body_of_unannounced_length_is_refused(world):
     ada = world.admit()
 

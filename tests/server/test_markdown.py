@@ -244,6 +244,14 @@ def test_what_is_repeated_without_end_stays_shallow_and_short(unit: str):
     assert len(found.elements) <= MAX_BODY_CHARACTERS
 
 
+@pytest.mark.parametrize("address", ["y" * 9_900, "&" * 9_900, "\"'" * 4_950])
+def test_an_address_is_not_written_again_for_each_time_that_it_is_named(address: str):
+    text = f"[a]: http://x/{address}\n\n" + "[a] " * 2_450
+    assert len(text) <= MAX_BODY_CHARACTERS
+    assert len(render(text, FIGURES, BASE)) <= 10 * MAX_BODY_CHARACTERS
+    assert not page(text).of("a")
+
+
 def test_what_is_longer_than_a_post_can_be_is_cut():
     assert len(page("x" * 10 * MAX_BODY_CHARACTERS).text) == MAX_BODY_CHARACTERS + 1
 

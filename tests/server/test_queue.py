@@ -195,7 +195,27 @@ def test_what_kills_its_server_again_and_again_has_failed(bench):
     assert (row.status, row.ours) == (Status.FAILED, True)
     assert bench.queue.recover() == 1, "a study cannot do without its baseline"
     assert bench.rows()[0].attempts == 0
+    assert len(bench.events("evaluation.recovered")) == 1, "what other servers keep of the study is read anew"
+    assert bench.opened().recover() == 0
     assert bench.scored(taken(bench.queue))
+
+
+def test_who_waits_for_several_does_not_have_the_failed_tried_for_ever(bench):
+    """A wait asks again and again; what has failed by a fault of ours is tried again when nothing is pending."""
+    assert bench.scored(taken(bench.queue))
+    submit(bench, CODES[0])
+    assert bench.scored(taken(bench.queue))
+    ids = bench.queue.ask(bench.study, "private", [row.submission_id for row in bench.rows()])
+    failing = taken(bench.queue)
+    with bench.queue.database.write() as session:
+        session.get_one(EvaluationRow, failing.evaluation).attempts = PATIENCE.attempts
+    bench.queue.retry(failing, "the sandbox was away")
+    assert bench.queue.ask(bench.study, "private", ids) == ids
+    state = bench.queue.asked("private", ids)
+    assert (state.interrupted, len(state.pending)) == ((failing.submission,), 1)
+    assert bench.scored(taken(bench.queue))
+    bench.queue.ask(bench.study, "private", ids)
+    assert bench.queue.asked("private", ids).pending == (failing.submission,)
 
 
 def test_a_stopped_server_gives_back_without_a_try_lost(bench):

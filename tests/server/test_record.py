@@ -164,6 +164,26 @@ def test_a_study_or_code_that_is_missing_is_told(world, store: Store, tmp_path: 
         Recorder(store).read(world.study)
 
 
+def test_what_could_not_be_read_once_hides_no_change(world, store: Store, tmp_path: Path):
+    ada, recorder = world.admit(), Recorder(store)
+    world.double.gate.clear()
+    one = ada.submit(SubmissionCreate(name="one", code="# accuracy=0.8\n")).id
+    ada.post(FindingCreate(kind=FindingKind.RESULT, title="see", submission=one))
+    assert recorder.read(world.study).findings[0].pgr is None
+    world.double.gate.set()
+    ada.wait(one)
+    (other,) = submitted(ada, "# accuracy=0.7\n")
+    sha256 = store.submission(None, other).sha256
+    path = tmp_path / "artifacts" / sha256[:2] / sha256
+    path.rename(tmp_path / "away")
+    with pytest.raises(ArtifactError, match="missing"):
+        recorder.read(world.study)
+    (tmp_path / "away").rename(path)
+    found = recorder.read(world.study)
+    assert found == read_record(store, world.study)
+    assert found.findings[0].pgr is not None
+
+
 @pytest.mark.parametrize("code", ["this is no Python", "(" * 5000, "", "# -*- coding: utf-7 -*-\n"])
 def test_any_code_can_be_on_record(world, store: Store, code: str):
     (one,) = submitted(world.admit(), code + "\n# accuracy=0.8\n")

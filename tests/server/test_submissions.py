@@ -169,6 +169,25 @@ def test_progress(world):
     assert [(r.name, r.evaluations_used) for r in world.operator.researchers(world.study)] == [("ada", 0), ("bob", 1)]
 
 
+def test_what_is_refused_leaves_nothing_on_the_disk(world, tmp_path):
+    def kept() -> int:
+        return sum(path.is_file() for path in (tmp_path / "artifacts").rglob("*"))
+
+    ada = world.admit()
+    for n in range(5):
+        ada.wait(ada.submit(method(0.7, extra=f"# {n}")).id)
+    bob = world.admit("bob")
+    before = kept()
+    with pytest.raises(BudgetExceeded):
+        ada.submit(method(0.7, extra="# beyond"))
+    with pytest.raises(NotFound):
+        bob.submit(method(0.7, extra="# an orphan", parent=10**6))
+    world.operator.finish(world.study)
+    with pytest.raises(Refused):
+        bob.submit(method(0.7, extra="# too late"))
+    assert kept() == before
+
+
 def test_the_whole_study_has_a_budget_too(world):
     study = world.operator.create_study(
         StudyCreate(testbed="synthetic", evaluations_per_researcher=4, evaluations_per_study=5)

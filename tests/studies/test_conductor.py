@@ -1,5 +1,6 @@
 """Teams that a server starts by itself: on request, and again after it was stopped. The evaluator is a double."""
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,9 @@ import pytest
 from aarlab.api import OperatorClient, Refused
 from aarlab.api.schemas import Study, StudyChange, StudyCreate, TeamCreate
 from aarlab.server import create_app, embedded
+from aarlab.server._store import Store
 from aarlab.studies.conductor import Conductor
+from aarlab.studies.crew import Crew, CrewError
 from double import TOKEN, Double, only
 
 WANTED = StudyCreate(
@@ -87,6 +90,29 @@ def test_what_the_operator_ends_is_not_confirmed(tmp_path: Path):
         assert sum(used(operator, study)) <= before + 2
         kinds = [event.kind for event in operator.events(study.id)]
         assert "private.requested" not in kinds
+
+
+@pytest.mark.slow
+def test_a_study_is_not_ended_because_its_team_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What made all of them give up may pass, and the end of a study is for good."""
+    app = create_app(tmp_path / "all.db", only(Evaluator()), TOKEN)
+    with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(WANTED.model_copy(update={"team": None})).id
+
+        def crew() -> Crew:
+            assert WANTED.team is not None
+            return Crew(operator, url, study, WANTED.team, lambda name: tmp_path / name)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "submit", full)
+            with pytest.raises(CrewError, match=r"gave up.*r01.*r02"):
+                crew().run(lambda _: None)
+        assert not operator.study(study).finished
+        assert crew().run(lambda _: None).finished
+        assert [one.evaluations_used for one in operator.researchers(study)] == [3, 3]
 
 
 def test_a_server_that_starts_no_teams_says_so(tmp_path: Path):

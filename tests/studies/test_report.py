@@ -62,6 +62,14 @@ def test_everything_is_escaped(recorded: Callable[..., Record], resolved: bool, 
     assert not any("<" in one for one in data)
 
 
+def test_what_would_reorder_or_hide_code_is_written_out(recorded: Callable[..., Record]):
+    record = recorded()
+    sly = [one.model_copy(update={"code": "x = 1  # \u202e\u2066\x1b[2J\u200b"}) for one in record.submissions]
+    page = render_report(record.model_copy(update={"submissions": tuple(sly)}))
+    assert "x = 1  # ⟨U+202E⟩⟨U+2066⟩⟨U+001B⟩[2J⟨U+200B⟩" in page
+    assert not set(page) & set("\u202e\u2066\x1b")
+
+
 def test_only_the_two_scripts_may_run_and_nothing_is_fetched(recorded: Callable[..., Record]):
     found = Page(render_report(recorded()))
     policy = next(a["content"] for a in found.of("meta") if a.get("http-equiv") == "Content-Security-Policy")

@@ -1,7 +1,6 @@
 """Requests to the server: tries again where that is safe, and turns problems into errors."""
 
 import time
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -116,7 +115,7 @@ class HttpClient:
         body: BaseModel | None = None,
         *,
         repeatable: bool = True,
-        once: bool = False,
+        key: str | None = None,
         wait: float = 0.0,
     ) -> T:
         query = {"wait": wait} if wait else {}
@@ -127,7 +126,7 @@ class HttpClient:
             body=body,
             query=query,
             repeatable=repeatable,
-            once=once,
+            key=key,
             seconds=ANSWER_SECONDS + wait,
         )
 
@@ -140,10 +139,10 @@ class HttpClient:
         body: BaseModel | bytes | None = None,
         query: dict[str, Any] | None = None,
         repeatable: bool = True,
-        once: bool = False,
+        key: str | None = None,
         seconds: float = ANSWER_SECONDS,
     ) -> T:
-        response = self._send(method, path, body=body, query=query, repeatable=repeatable, once=once, seconds=seconds)
+        response = self._send(method, path, body=body, query=query, repeatable=repeatable, key=key, seconds=seconds)
         return _read(response, answer)
 
     def _send(
@@ -154,7 +153,7 @@ class HttpClient:
         body: BaseModel | bytes | None = None,
         query: dict[str, Any] | None = None,
         repeatable: bool = True,
-        once: bool = False,
+        key: str | None = None,
         seconds: float = ANSWER_SECONDS,
     ) -> httpx.Response:
         """Send, and again after a pause if the request was held off, did not arrive, or may safely arrive twice.
@@ -165,15 +164,15 @@ class HttpClient:
             body: what to send.
             query: what to append to the path.
             repeatable: whether it may arrive twice.
-            once: give it a key of its own, so that the server carries it out once, however often it arrives.
+            key: an idempotency key; the server carries the request out once, however often it arrives.
             seconds: to wait for an answer.
 
         Raises:
             Unreachable: there was no answer.
         """
         headers = _content_type(body)
-        if once:
-            headers[IDEMPOTENCY_KEY] = str(uuid.uuid4())
+        if key is not None:
+            headers[IDEMPOTENCY_KEY] = key
         request = self._http.build_request(
             method,
             path,

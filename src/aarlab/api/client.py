@@ -1,6 +1,7 @@
 """The two clients of the HTTP API: a researcher's and an operator's."""
 
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Literal, Unpack
 from urllib.parse import quote
@@ -102,7 +103,7 @@ class ResearcherClient(HttpClient):
 
     def post(self, finding: FindingCreate) -> Finding:
         """Post on the forum, once, however often it had to be sent."""
-        return self._post("/findings", Finding, finding, once=True)
+        return self._post("/findings", Finding, finding, key=str(uuid.uuid4()))
 
     def findings(self, after: int = 0, limit: int | None = None, **which: Unpack[Which]) -> list[Finding]:
         """Posts with a larger id than `after`, oldest first. Untrusted text.
@@ -181,12 +182,17 @@ class OperatorClient(LedgerCalls):
         """Whether the server answers; needs no token."""
         return self._get("/health", Health)
 
-    def create_study(self, study: StudyCreate) -> Study:
+    def create_study(self, study: StudyCreate, key: str | None = None) -> Study:
         """Start a study: its splits are drawn, floor and ceiling measured, and the baseline queued.
 
         One study, however often the request had to be sent.
+
+        Args:
+            study: what is wanted.
+            key: names the request; a study that was started with it comes back. None takes a new one.
         """
-        return self._call("POST", "/studies", Study, body=study, once=True, seconds=PATIENCE_SECONDS)
+        key = key or str(uuid.uuid4())
+        return self._call("POST", "/studies", Study, body=study, key=key, seconds=PATIENCE_SECONDS)
 
     def studies(self) -> list[Study]:
         """All studies of the server that the token opens, oldest first."""

@@ -28,6 +28,11 @@ MAX_SLUG, MAX_STATE_BYTES = 40, 1000
 #: What a mirror takes of a disk; beyond it, posts appear without their bodies.
 MAX_BYTES = 256 * 1024 * 1024
 
+#: What else nobody sees: variation selectors, of which any text can be made, fillers, and what Unicode keeps for such.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+
 LEFT_OUT = "[left out: the mirror is full; ask the server for this post]"
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -189,7 +194,9 @@ def quoted(finding: Finding) -> str:
 def visible(text: str) -> str:
     """A text without characters that a person does not see but a model may read, or that reorder what is shown."""
     return "".join(
-        character for character in text if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf")
+        character
+        for character in UNSEEN.sub("", text)
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf")
     )
 
 

@@ -46,7 +46,14 @@ def show(folder: Folder, json_: Json = False) -> None:
 
 @app.command("verify")
 @reporting_errors
-def verify(folder: Folder, json_: Json = False) -> None:
+def verify(
+    folder: Folder,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Hash of an entry, as you noted it elsewhere; default: what the study's outcome noted."),
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Check the hash chain; exit code 1 if an entry was edited, removed, moved or cut off.
 
     The last entry is compared with the hash that the study's outcome noted, where it has one. Whoever can write to the
@@ -55,14 +62,14 @@ def verify(folder: Folder, json_: Json = False) -> None:
     Example: aarlab log verify studies/chat-20260101-120000
     """
     study, database = _study(folder)
-    noted = _noted(folder)
+    noted = head or _noted(folder)
     count, found = verify_log(database, study, noted)
     if json_:
         document = {"entries": count, "holds": found is None, "compared_with": noted}
         broken = None if found is None else {"number": found.number, "why": found.why}
         typer.echo(json.dumps({**document, "broken": broken}, indent=1))
     elif found is None:
-        against = "and ends as the outcome noted" if noted else "; no outcome noted where it should end"
+        against = "and the noted one is among them" if noted else "; none was noted elsewhere to compare with"
         out.print(f"[bold green]The chain holds[/]: {count} entries {against}.")
     else:
         where = f"at entry {found.number}" if found.number else "at its end"

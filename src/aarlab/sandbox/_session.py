@@ -26,6 +26,7 @@ from aarlab.sandbox.errors import (
 )
 
 READ_BYTES = 2**16
+NICE = 10  # so that a server that shares the machine answers before its evaluations go on
 GRACE_SECONDS = 2.0  # between a closed pipe and the process's end
 
 
@@ -47,6 +48,8 @@ class ProcessSession:
             group: its control group, if there is one; destroyed on close.
             cleanup: called once, after the process is gone.
         """
+        with contextlib.suppress(OSError):  # it has ended, or belongs to a user that may not be slowed down
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         self._process, self._limits, self._group, self._cleanup = process, limits, group, cleanup
         self._first: int | None = None
         self._ending = threading.Lock()  # nobody signals a descriptor or process that has just been given up

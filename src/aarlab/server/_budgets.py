@@ -104,7 +104,7 @@ def check_budget(session: Session, study: StudyRow, researcher: int) -> None:
     """Refuse a submission if the study takes none, or if its evaluation is beyond a budget.
 
     Args:
-        session: one that writes.
+        session: one that writes, for an answer that holds.
         study: locked, so that budgets are not spent twice.
         researcher: id of whoever submits.
 

@@ -1,4 +1,4 @@
-"""Posts as HTML: CommonMark without HTML and images, then cleaned against an allow-list.
+"""Posts as HTML: CommonMark without HTML, images and link references, then cleaned against an allow-list.
 
 What is protected: nothing in a post runs, loads, imitates the page around it or reorders its text; every link of a post
 leads to an absolute http or https address and carries `nofollow noopener`; only `#12`, which this module turns into a
@@ -79,6 +79,7 @@ def _parser() -> "MarkdownIt":
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH})
     parser.disable("image")  # leaves a link
+    parser.disable("reference")  # one long address, named two thousand times, made a hundred megabytes of a post
     parser.validateLink = _leads_out  # type: ignore[method-assign]
     parser.core.ruler.before("text_join", "mentions", _mentions)  # where an escaped sign is still told apart
     return parser

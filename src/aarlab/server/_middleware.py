@@ -64,7 +64,7 @@ class BodyLimit:
         limit = MAX_SNAPSHOT_BYTES if snapshot else MAX_BODY_BYTES
         detail = f"The body is larger than {limit} bytes."
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced[:20]) > limit:
+        if not announced.isdecimal() or len(announced) > 20 or int(announced) > limit:
             problem = Problem(type="urn:aarlab:too-large", title=status.phrase, status=status.value, detail=detail)
             await answer(problem, {"Connection": "close"})(scope, receive, send)
             return

@@ -101,10 +101,18 @@ class Queue:
         left = EvaluationRow.status == Status.RUNNING if alone else self._lapsed()
         found = self._put_back(left, DIED, wait=False)
         failed = and_(EvaluationRow.status == Status.FAILED, EvaluationRow.ours)
-        with self.database.write() as session:
-            baselines = select(EvaluationRow).join(SubmissionRow).where(failed, SubmissionRow.researcher_id.is_(None))
-            for row in session.scalars(baselines).all():
+        baselines = select(EvaluationRow.id, SubmissionRow.study_id).join(SubmissionRow).where(failed)
+        with self.database.read() as session:
+            stranded = session.execute(baselines.where(SubmissionRow.researcher_id.is_(None))).all()
+        for evaluation, study in stranded:
+            with self.database.write() as session:
+                locked_study(session, study)
+                row = session.scalar(select(EvaluationRow).where(EvaluationRow.id == evaluation, failed))
+                if row is None:  # another server was quicker
+                    continue
                 row.ask_again()
+                told: dict[str, Any] = {"submission": row.submission_id, "task": row.task}
+                _events.append(session, study, "evaluation.recovered", _events.SERVER, **told)
                 found += 1
         return found
 
@@ -335,11 +343,13 @@ class Queue:
             for row in (*wanted, *(baseline if what == AUDIT else ())):
                 _check_scored(row, always=what == AUDIT)
             rows = {row.id: row for row in (*baseline, *wanted)}
-            for row in rows.values():
-                look = row.evaluation(what)
+            looks = [row.evaluation(what) for row in rows.values()]
+            # Whoever waits asks again and again; what has failed meanwhile is theirs to see, or they wait for ever.
+            waited_for = any(look is not None and look.status in (Status.QUEUED, Status.RUNNING) for look in looks)
+            for row, look in zip(rows.values(), looks, strict=True):
                 if look is None:
                     row.evaluations.append(EvaluationRow(task=what))
-                elif look.ours:
+                elif look.ours and not waited_for:
                     look.ask_again()
                 else:
                     continue

@@ -15,6 +15,7 @@ from aarlab.errors import AarlabError
 from aarlab.server._services import services_of
 
 START_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep a silent connection, or they would send into one just closed
 SHUTDOWN_SECONDS = 3  # for requests in progress
 LOOPBACK = "127.0.0.1"
 
@@ -35,6 +36,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=proxy is not None,  # else whoever asks could say that it is somebody else
                 forwarded_allow_ips=proxy,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 **settings,
             )
         )

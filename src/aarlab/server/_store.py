@@ -33,6 +33,7 @@ from aarlab.server._models import (
 )
 from aarlab.server._problems import ProblemError, not_found
 from aarlab.server._protocol import Evaluates
+from aarlab.server._secrets import content_hash
 from aarlab.server._tokens import revoke
 from aarlab.server.artifacts import Artifacts
 
@@ -212,6 +213,13 @@ class Store:
         Raises:
             ProblemError: the budget is spent, the study is over, or the parent is not of this study.
         """
+        with self.database.read() as session:  # before the code is kept: what is refused leaves nothing on the disk
+            study = study_in(session, session.get_one(ResearcherRow, researcher).study_id)
+            same = select(SubmissionRow.id).filter_by(study_id=study.id, sha256=content_hash(wanted.code))
+            if session.scalar(same) is None:
+                check_budget(session, study, researcher)
+                if wanted.parent is not None:
+                    submission_in(session, study.id, wanted.parent)
         sha256 = self.artifacts.put(wanted.code.encode())
         with self.database.write() as session:
             author = session.get_one(ResearcherRow, researcher)

@@ -94,7 +94,8 @@ class Worker:
         self._work.set()
         end = time.monotonic() + GRACE_SECONDS
         for thread in (*self._threads, self._heart):
-            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():  # it may never have started
+                thread.join(max(0.0, end - time.monotonic()))
         with self._database:
             self._left = True
             try:
@@ -127,6 +128,9 @@ class Worker:
                     self._do(task)
             except (SQLAlchemyError, OSError, ArtifactError):  # what is queued stays queued
                 log.exception("database or artifacts cannot be used; trying again")
+                self._stop.wait(TROUBLE_SECONDS)
+            except UNFORESEEN:  # a fault of ours; `_take` tries the task again, but not for ever
+                log.exception("an evaluation could not be begun or recorded")
                 self._stop.wait(TROUBLE_SECONDS)
 
     def _take(self) -> Task | None:

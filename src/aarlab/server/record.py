@@ -139,11 +139,11 @@ class Recorder:
             events, charges = _new_events(session, study, kept), _new_charges(session, study, kept)
             handed_in = select(SnapshotRow).where(SnapshotRow.study_id == study).order_by(SnapshotRow.id)
             snapshots = tuple(_snapshot(one) for one in session.scalars(handed_in))
+        for finding in findings:  # first: a submission that is kept hides that its findings have changed
+            kept.findings[finding.id] = finding
         for submission in rows:
             made = submission_record(submission, self._store.artifacts, kept.codes)
             kept.submissions[submission.id] = states[submission.id], made
-        for finding in findings:
-            kept.findings[finding.id] = finding
         kept.events += events
         kept.charges += charge_views(self._store, study, charges)
         submissions = self._completed(row, kept, [spell for found in spells.values() for spell in found])

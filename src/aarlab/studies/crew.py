@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from aarlab.researchers import DIRECTIONS, ScriptedResearcher
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+REST = 9.0  # between two looks, as a multiple of what the last took: it grows with the study
 AUDIT_ROUNDS = 3  # how often those that fail their audits are replaced by the next best
 
 
@@ -106,13 +108,13 @@ class Crew:
         If the operator ends it before, nothing is audited or confirmed: that is theirs to ask for.
 
         Args:
-            show: called about twice a second while it works.
+            show: called about twice a second while it works, less often in a large study.
 
         Returns:
             The study as it stands; unfinished only if `stop` was called.
 
         Raises:
-            CrewError: nothing could be scored, or the server could not run what it should.
+            CrewError: all researchers gave up, nothing could be scored, or the server could not run what it should.
         """
         if self._operator.study(self._study).finished:
             return self._operator.study(self._study)
@@ -120,6 +122,9 @@ class Crew:
         study = self._operator.study(self._study)
         if study.finished or self._stop.is_set():
             return study
+        if len(self.lost) == self._plan.researchers:  # to end the study now would throw away what is left of it
+            told = "; ".join(f"{name}: {why}" for name, why in self.lost.items())
+            raise CrewError(f"All researchers gave up. {told}", "See to that, then go on with `aarlab resume`.")
         audited = self._audit(show)
         show(self._progress("confirming on private", {}))
         self._unless_interrupted(self._operator.confirm(self._study, audited), "run on private")
@@ -144,8 +149,9 @@ class Crew:
                     )
                     running[name] = pool.submit(researcher.run, self._stop)
                 while not all(future.done() for future in running.values()):
+                    began = time.monotonic()
                     show(self._progress("researching", running))
-                    wait(running.values(), LOOK_SECONDS)
+                    wait(running.values(), max(LOOK_SECONDS, REST * (time.monotonic() - began)))
             except BaseException:
                 self._stop.set()
                 raise

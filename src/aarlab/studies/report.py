@@ -20,6 +20,7 @@ from aarlab.api.schemas import BASELINE, FindingKind
 from aarlab.server import Evaluators, Record, read_study, study_testbed
 from aarlab.server.dashboard import _diversity_figures, _figures, _people_figures, _spending_figures
 from aarlab.server.dashboard._assets import STATIC, plotly_javascript
+from aarlab.server.dashboard._code import visible
 from aarlab.server.dashboard._diversity import family_table
 from aarlab.server.dashboard._shell import environment, figure_json
 from aarlab.server.record import Questions, SubmissionRecord
@@ -140,6 +141,7 @@ def render_report(record: Record, lost: Sequence[tuple[str, str]] = ()) -> str:
             tables={name: table(record) for name, table in TABLES.items()},
             families=family_table(record),
             style=Markup(_style()),  # noqa: S704 - our own file
+            visible=visible,
             scripts=scripts,
             policy=_policy(scripts),
             width=WIDTH,

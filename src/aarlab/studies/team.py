@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import quote
 
 from aarlab.api import OperatorClient
@@ -116,7 +117,8 @@ class Team:
                 evaluations_per_researcher=self._settings.evaluations,
                 evaluations_per_study=self._settings.budget,
                 guard=self._settings.guard,
-            )
+            ),
+            key=sha256(self._folder.path.resolve().name.encode()).hexdigest(),  # this may be killed before it is noted
         )
         self._folder.register(study.id)
         return study

@@ -1,6 +1,7 @@
 """What the pages about people, integrity, diversity and money are made of: functions of a record, at any size."""
 
 import json
+import time
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
@@ -218,6 +219,16 @@ def test_threads_hold_every_finding_once(crowd: Record):
     heads = [one for one in crowd.findings if one.parent is None]
     below = [one.id for head in heads for one in posts.below(head)]
     assert sorted([one.id for one in heads] + below) == [one.id for one in crowd.findings]
+
+
+def test_a_long_chain_of_replies_is_walked_once(record: Record):
+    first = record.findings[0].model_copy(update={"parent": None})
+    chain = [first.model_copy(update={"id": n, "parent": n - 1 if n > 1 else None}) for n in range(1, 20_001)]
+    began = time.process_time()
+    posts = Posts(record.model_copy(update={"findings": tuple(chain)}))
+    assert time.process_time() - began < 5, "two hundred million steps take longer"
+    assert posts.root(chain[-1]).id == 1
+    assert [one.id for one in posts.below(chain[0])] == list(range(2, 20_001))
 
 
 def test_what_a_search_found_decides_which_threads_and_their_order(record: Record):

@@ -144,11 +144,15 @@ def test_sessions_do_not_fill_the_memory():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_session, "services_of", lambda _app: Known)
-        first = sessions.begin(App, "token")
+        first, other = sessions.begin(App, "token"), sessions.begin(App, "another's")
         for _ in range(MOST):
             last = sessions.begin(App, "token")
         assert sessions.visitor(App, first) is None
         assert sessions.visitor(App, last) is not None
+        assert sessions.visitor(App, other) is not None, "one token ends its own sessions only"
+        for n in range(MOST):
+            sessions.begin(App, f"token {n}")
+        assert sessions.visitor(App, last) is None
 
 
 def csrf(page: str) -> str:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from aarlab.api.access import Role, TokenCreate
 from aarlab.api.schemas import FindingCreate, FindingKind, Kind, ResearcherCreate, Status, SubmissionCreate
 from aarlab.server.dashboard._code import diff, lines, listing, visible
 from aarlab.server.dashboard._figures import (
@@ -373,3 +374,15 @@ def test_streams_are_bounded(world, visit, monkeypatch):
         next(told)
         with http.stream("GET", f"/studies/{world.study}/stream") as second:
             assert second.status_code == 503
+
+
+def test_one_token_does_not_take_all_streams(world, visit, monkeypatch):
+    monkeypatch.setattr("aarlab.server.dashboard._stream.OWN", 1)
+    http = visit(world.url, world.operator.issue(TokenCreate(role=Role.VIEWER)).token)
+    with http.stream("GET", f"/studies/{world.study}/stream") as first:
+        told = first.iter_lines()
+        next(told)
+        with http.stream("GET", f"/studies/{world.study}/stream") as second:
+            assert second.status_code == 503
+        with visit(world.url, TOKEN).stream("GET", f"/studies/{world.study}/stream") as other:
+            assert other.status_code == 200

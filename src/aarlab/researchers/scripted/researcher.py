@@ -42,6 +42,7 @@ class ScriptedResearcher:
         self._read = 0
         self._posted: set[int] = set()
         self._seen: dict[int, Observation] = {}
+        self._concluded = False  # since its last result
 
     def run(self, stop: threading.Event) -> None:
         """Do research until the budget is spent, the study is over, or `stop` is set.
@@ -108,6 +109,7 @@ class ScriptedResearcher:
         kind = FindingKind.ERROR if scored.feedback is None else FindingKind.RESULT
         self._client.post(FindingCreate(kind=kind, title=title, body=body, submission=scored.id))
         self._posted.add(scored.id)
+        self._concluded = False
 
     def _read_forum(self) -> None:
         """Learn what others have posted since the last time, from the server's figures and the methods' code.
@@ -115,24 +117,23 @@ class ScriptedResearcher:
         A copy of the forum stays in the workspace, for whoever reads it later.
         """
         self._mirror.sync()
-        accuracies: dict[int, float] | None = None
         for finding in self._client.findings(after=self._read):
             self._read = finding.id
-            submission = finding.submission
+            submission, own = finding.submission, finding.researcher == self._name
+            if own:
+                self._concluded = submission is None and finding.kind == FindingKind.INSIGHT
             if submission is None:
                 continue
-            if finding.researcher == self._name:
+            if own:
                 self._posted.add(submission)
             if submission in self._seen:
                 continue
             genome = self._genome(submission)
             if genome is None:
                 continue
-            if accuracies is None:
-                accuracies = {s.submission: s.accuracy for s in self._client.board()}
-            self._seen[submission] = Observation(
-                submission, genome, accuracies.get(submission), own=finding.researcher == self._name
-            )
+            feedback = self._client.submission(submission).feedback  # the board has the first few only
+            accuracy = None if feedback is None else feedback.accuracy
+            self._seen[submission] = Observation(submission, genome, accuracy, own=own)
 
     def _catch_up(self, stop: threading.Event) -> None:
         """Tell of what an interruption kept this researcher from telling of."""
@@ -147,8 +148,8 @@ class ScriptedResearcher:
         return read_genome(self._client.code(submission).code)
 
     def _conclude(self) -> None:
-        """Tell what the whole team's scores say about the ideas of its own direction."""
-        told = _words.conclusion(list(self._seen.values()), self._direction)
+        """Tell what the whole team's scores say about the ideas of its own direction, once after its last result."""
+        told = None if self._concluded else _words.conclusion(list(self._seen.values()), self._direction)
         if told is not None:
             title, body = told
             self._note(title, body)

@@ -78,17 +78,16 @@ class Posts:
         self._figures: Mapping[int, float | None] = {
             one.id: None if one.told is None else one.told.pgr for one in record.submissions
         }
-        self._findings = {one.id: one for one in record.findings}
+        self._roots: dict[int, Finding] = {}
         self._below: dict[int, list[Finding]] = defaultdict(list)
-        for finding in record.findings:
-            if (root := self.root(finding)) is not finding:
+        for finding in record.findings:  # oldest first, and a parent is always older: no chain is walked twice
+            root = self._roots[finding.id] = self._roots.get(finding.parent or 0, finding)
+            if root is not finding:
                 self._below[root.id].append(finding)
 
     def root(self, finding: Finding) -> Finding:
-        """The finding at the head of a thread. A parent is always older, so this ends."""
-        while finding.parent is not None and finding.parent in self._findings:
-            finding = self._findings[finding.parent]
-        return finding
+        """The finding at the head of the thread that a finding of the record is in."""
+        return self._roots[finding.id]
 
     def below(self, root: Finding) -> Sequence[Finding]:
         """All that a thread has below its head, oldest first."""

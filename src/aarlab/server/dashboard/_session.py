@@ -29,6 +29,7 @@ from aarlab.server._tokens import Identity, Member, Operator
 
 IDLE_SECONDS = 12 * 3600.0
 MOST = 2000  # sessions at a time; beyond that the one unused for longest ends
+OWN = 100  # likewise of one token: it cannot end those of others by logging in again and again
 OPEN = ("/login", "/static/")
 STRICT = {
     "Content-Security-Policy": (
@@ -86,9 +87,12 @@ class Sessions:
         identity = services_of(app).tokens.identify(token)
         if identity is None:
             return None
-        name = new_token()
+        name, hashed = new_token(), token_hash(token)
         with self._lock:
-            self._visitors[token_hash(name)] = Visitor(token_hash(token), identity)
+            own = [one for one, visitor in self._visitors.items() if visitor.hashed == hashed]
+            if len(own) >= OWN:
+                del self._visitors[own[0]]
+            self._visitors[token_hash(name)] = Visitor(hashed, identity)
             while len(self._visitors) > MOST:
                 self._visitors.popitem(last=False)
         return name

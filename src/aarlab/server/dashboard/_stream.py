@@ -1,5 +1,6 @@
 """Tells open pages that something happened, as server-sent events: the number of a study's last event, nothing else."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -15,15 +16,16 @@ from aarlab.server.dashboard._views import last_number
 
 BEAT_SECONDS = 15.0  # so that proxies do not take silence for the end
 MOST = 200  # streams at a time; pages beyond that ask again every 15 s
+OWN = 50  # likewise of one token
 
 router = APIRouter()
 
 
 class Streams:
-    """How many streams are open. For one thread: that of the server's event loop."""
+    """How many streams are open, by hash of a token. For one thread: that of the server's event loop."""
 
     def __init__(self) -> None:
-        self.open = 0
+        self.open: Counter[str] = Counter()
 
 
 @router.get("/studies/{study}/stream")
@@ -36,7 +38,7 @@ async def stream(request: Request, study: StudyId, visitor: AnyVisitor, after: i
     app, services, streams = request.app, services_of(request.app), request.app.state.streams
     assert isinstance(streams, Streams)
     await run_in_threadpool(services.store.study, study)  # not found is said before the stream begins
-    if streams.open >= MOST or services.bell.closed:
+    if streams.open.total() >= MOST or streams.open[visitor.hashed] >= OWN or services.bell.closed:
         detail = "Too many pages are open."
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, "Reload the page to see what is new.")
     name = request.cookies.get(sessions_of(app).cookie, "")
@@ -49,7 +51,7 @@ async def stream(request: Request, study: StudyId, visitor: AnyVisitor, after: i
 
     async def events() -> AsyncIterator[str]:
         nonlocal seen
-        streams.open += 1
+        streams.open[visitor.hashed] += 1
         try:
             yield "retry: 3000\n\n"
             while not services.bell.closed:
@@ -62,7 +64,7 @@ async def stream(request: Request, study: StudyId, visitor: AnyVisitor, after: i
                 else:
                     yield ": nothing new\n\n"
         finally:
-            streams.open -= 1
+            streams.open -= Counter((visitor.hashed,))
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
