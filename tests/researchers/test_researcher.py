@@ -22,7 +22,9 @@ from aarlab.api.schemas import (
 )
 from aarlab.researchers import DIRECTIONS, ScriptedResearcher
 from aarlab.researchers._workspace import pack
+from aarlab.researchers.scripted.researcher import NothingRuns
 from aarlab.server import create_app, embedded
+from aarlab.server._patience import Patience
 from double import TOKEN, Double, only
 
 
@@ -30,6 +32,8 @@ class Evaluator(Double):
     """Scores a composed method by how many ideas it has, and refuses those with bagging."""
 
     def evaluate(self, code, split, seeds):
+        if self.broken:
+            return super().evaluate(code, split, seeds)
         ideas = re.search(r"^# ideas: (.*)$", code, re.MULTILINE)
         count = 0 if ideas is None else ideas[1].count("[") - 1
         time.sleep(0.01)
@@ -80,6 +84,22 @@ def test_it_hands_in_its_workspace_at_the_end(world, tmp_path: Path):
     with tarfile.open(fileobj=io.BytesIO(content)) as packed:
         names = packed.getnames()
     assert names == ["methods/001.py", "methods/002.py", "methods/003.py", "methods/004.py", "notebook.md"]
+
+
+def test_it_gives_up_where_the_server_runs_nothing(tmp_path: Path):
+    """What the server cannot run costs no budget, so the budget does not end it."""
+    evaluator = Evaluator()
+    evaluator.broken = True
+    patience = Patience(retry_seconds=0.01, attempts=1)
+    app = create_app(tmp_path / "study.db", only(evaluator), TOKEN, patience=patience)
+    with embedded(app) as url, OperatorClient(url, TOKEN) as operator:
+        study = operator.create_study(StudyCreate(testbed="synthetic", evaluations_per_researcher=4)).id
+        token = operator.admit(study, ResearcherCreate(name="ada", kind=Kind.SCRIPTED, direction="")).token
+        with ResearcherClient(url, token) as client:
+            researcher = ScriptedResearcher(client, DIRECTIONS[0], seed=1, workspace=tmp_path / "ada")
+            with pytest.raises(NothingRuns, match="3 methods in a row"):
+                researcher.run(threading.Event())
+            assert client.me().evaluations_used == 0
 
 
 def test_it_waits_while_the_study_is_paused(world, tmp_path: Path):

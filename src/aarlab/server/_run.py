@@ -1,13 +1,16 @@
 """Serve an app: in the foreground, or beside the caller's own work."""
 
 import contextlib
+import gc
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 
 from aarlab.api.errors import Unreachable
@@ -15,6 +18,10 @@ from aarlab.errors import AarlabError
 from aarlab.server._services import services_of
 
 START_SECONDS = 30.0
+# Python runs one thread at a time, so more of them only wait for each other: with 40 and Python's own interval the
+# slowest hundredth of reads took five times as long under load (docs/log.md).
+THREADS = 6  # that answer requests
+SWITCH_SECONDS = 0.0002  # how long one keeps another waiting
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a silent connection, or they would send into one just closed
 SHUTDOWN_SECONDS = 3  # for requests in progress
 LOOPBACK = "127.0.0.1"
@@ -44,7 +51,9 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()  # it listens, or has given up
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         await super().startup(sockets)
+        gc.freeze()  # what is loaded by now is no garbage, and need not be looked through again and again
         self.ready.set()
         self._listening()
 
@@ -80,6 +89,7 @@ def serve(
         DatabaseUnusable: the app cannot open its database.
         SocketUnusable: the socket file cannot be made, or another server listens on it.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
         try:
             if unix_socket is None:

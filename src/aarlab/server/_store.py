@@ -156,7 +156,7 @@ class Store:
         with self.database.write() as session:
             row = study_in(session, study, lock=True)
             if not row.finished:
-                row.finished = True
+                row.finished, row.paused = True, False  # what is queued is still evaluated
                 _events.append(session, study, "study.finished", _events.OPERATOR)
             return row
 

@@ -57,11 +57,12 @@ def create_app(
 ) -> FastAPI:
     """The server. It opens the database and evaluates only while it is served.
 
-    What is protected: labels, exact public figures, everything of `private`, seeds and tokens never
+    What is protected: labels, exact public figures, everything of `private` and tokens never
     leave through a researcher's or a viewer's token; a researcher sees its own study only; no request
     passes without a token, but for whether the server answers and what any of its version offers; a token
-    that is revoked or expires ends within a second. What is not: the network (put TLS in front of it beyond
-    one machine), and the database file, which keeps code and secrets and belongs to the operator.
+    that is revoked or expires ends within a second. What is not: what a method itself can see
+    (its seed, weak labels, unlabelled inputs) and may tell in the text of its failure; the network (put TLS in front of
+    it beyond one machine); and the database file, which keeps code and secrets and belongs to the operator.
 
     Args:
         database: path of an SQLite file, made if absent, or an SQLAlchemy URL.

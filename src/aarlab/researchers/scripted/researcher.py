@@ -9,6 +9,7 @@ from aarlab.api import BudgetExceeded, Refused, ResearcherClient
 from aarlab.api.mirror import Mirror
 from aarlab.api.schemas import FindingCreate, FindingKind, Status, Submission, SubmissionCreate
 from aarlab.api.snapshots import SnapshotKind
+from aarlab.errors import AarlabError
 from aarlab.researchers._workspace import pack
 from aarlab.researchers.directions import Direction
 from aarlab.researchers.scripted import _words
@@ -18,6 +19,11 @@ from aarlab.researchers.scripted._search import Observation, Proposal, propose
 
 WAIT_SECONDS = 2.0  # between looks at whether to stop
 PAUSED, FINISHED = "urn:aarlab:paused", "urn:aarlab:finished"
+SERVER_FAULT, MAX_FAULTS = "server-fault", 3
+
+
+class NothingRuns(AarlabError):
+    """The server cannot run what is submitted, for no fault of the methods."""
 
 
 class ScriptedResearcher:
@@ -42,6 +48,7 @@ class ScriptedResearcher:
         self._read = 0
         self._posted: set[int] = set()
         self._seen: dict[int, Observation] = {}
+        self._faults = 0  # of the server, in a row
         self._concluded = False  # since its last result
 
     def run(self, stop: threading.Event) -> None:
@@ -49,6 +56,7 @@ class ScriptedResearcher:
 
         Raises:
             ApiError: the server cannot be reached or refused.
+            NothingRuns: it cannot run what is submitted.
         """
         me = self._client.me()
         self._name = me.name
@@ -106,10 +114,19 @@ class ScriptedResearcher:
         self._seen[scored.id] = Observation(scored.id, proposal.genome, accuracy, own=True)
         title, body = _words.report(scored, proposal)
         self._note(title, body)
+        self._give_up_after_faults(scored)
         kind = FindingKind.ERROR if scored.feedback is None else FindingKind.RESULT
         self._client.post(FindingCreate(kind=kind, title=title, body=body, submission=scored.id))
         self._posted.add(scored.id)
         self._concluded = False
+
+    def _give_up_after_faults(self, ended: Submission) -> None:
+        """Stop where the server runs nothing: that costs no budget, so nothing else would."""
+        self._faults = self._faults + 1 if ended.failure is not None and ended.failure.kind == SERVER_FAULT else 0
+        if self._faults >= MAX_FAULTS:
+            raise NothingRuns(
+                f"The server could not run {MAX_FAULTS} methods in a row.", "Its log says why; then resume the study."
+            )
 
     def _read_forum(self) -> None:
         """Learn what others have posted since the last time, from the server's figures and the methods' code.
