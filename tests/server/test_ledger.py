@@ -20,7 +20,7 @@ from aarlab.api.schemas import ResearcherChange, StudyChange, StudyCreate, Submi
 from aarlab.server._budgets import Spent, _check_dollars
 from aarlab.server._models import ResearcherRow, StudyRow
 from aarlab.server._problems import ProblemError
-from double import TOKEN
+from double import AUDIT_SECONDS, TOKEN
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "ledger.md"
 
@@ -53,12 +53,14 @@ def test_evaluations_are_charged_to_whoever_pays_for_them(world):
     found = world.operator.charges(world.study)
     assert [one.id for one in found] == sorted(one.id for one in found)
     baseline = next(s.id for s in world.operator.submissions(world.study) if s.researcher == "baseline")
-    # The baseline, its look on private and ada's are nobody's; what failed, and audits, nobody has measured.
-    assert sorted((one.researcher or "", one.submission) for one in found) == sorted(
-        [("ada", good), ("", good), ("", baseline), ("", baseline)]
+    # The baseline, audits and looks on private are nobody's; what failed, nobody has measured.
+    assert sorted((one.researcher or "", one.submission, one.seconds) for one in found) == sorted(
+        [("ada", good, 0.01)]
+        + [("", one, seconds) for one in (good, baseline) for seconds in (0.01, AUDIT_SECONDS)]
+        + [("", baseline, 0.01)]
     )
-    assert all((one.kind, one.seconds) == (ChargeKind.CPU, 0.01) for one in found)
-    assert all(one.dollars == pytest.approx(0.1) for one in found)
+    assert all(one.kind == ChargeKind.CPU for one in found)
+    assert all(one.dollars == pytest.approx(10 * one.seconds) for one in found)
     assert (ada.me().dollars_used, bob.me().dollars_used) == (pytest.approx(0.1), 0)
     assert len({one.key for one in found}) == len(found)
 
@@ -247,9 +249,10 @@ def test_the_summary(world):
     assert [one.dollars for one in found.researchers] == [cents(2.5, abs=1e-4), cents(1.75, abs=1e-4)]
     assert (found.researchers[0].evaluations, found.researchers[0].output_tokens) == (1, 20)
     assert (found.researchers[1].gpu_seconds, found.researchers[1].cpu_seconds) == (600, 0)
-    assert found.unassigned_dollars == cents(4.0, abs=1e-4)
-    assert found.total.dollars == cents(8.25, abs=1e-4)
-    assert found.total.cpu_seconds == cents(3600, abs=1)
+    audits = 2 * AUDIT_SECONDS  # the baseline's and hers
+    assert found.unassigned_dollars == cents(4.0 + audits / 3600 * 0.05, abs=1e-5)
+    assert found.total.dollars == cents(8.25 + audits / 3600 * 0.05, abs=1e-4)
+    assert found.total.cpu_seconds == cents(3600 + audits, abs=1)
     assert found.total.hours == cents(sum(one.hours for one in found.researchers))
     rows = {row.submission: row.pgr_private for row in world.operator.leaderboard(world.study)}
     best, vanilla = rows[good.id], rows[min(rows)]

@@ -8,6 +8,7 @@ import pytest
 from aarlab.api.schemas import Kind, Level, Row
 from aarlab.audits.auditor import AUDITS, Auditor
 from aarlab.sandbox import default_sandbox
+from aarlab.server import read_study
 from aarlab.stats import Interval
 from aarlab.studies import Progress, Settings, StudyFolder, Team, write_report
 from aarlab.studies.crew import choose
@@ -57,6 +58,11 @@ def test_a_study_from_start_to_end_through_an_interruption(tmp_path: Path, evalu
     assert "def fit(" in outcome.best_code
     told = {f.submission for f in outcome.findings if f.submission is not None}
     assert {s.id for s in outcome.submissions if s.researcher != "baseline"} == told
+
+    charges = read_study(folder.database, outcome.study.id).charges
+    audited = [one for one in charges if one.key.endswith(":audit")]
+    assert {one.submission for one in audited} == set(outcome.audits)
+    assert all(one.seconds > 1 and one.researcher is None for one in audited)  # some thirty runs each
 
     again = Team(StudyFolder.open(folder.path), evaluators).run(shown.append)
     assert again.leaderboard == outcome.leaderboard  # a finished study is only shown again

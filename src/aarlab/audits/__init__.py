@@ -1,5 +1,5 @@
 """Audits: counterfactual questions to a submission. Does the gain need its teacher, its student, an honest testbed?"""
 
-from aarlab.audits._types import Audit, AuditFinding, Case, Verdict
+from aarlab.audits._types import Audit, AuditFinding, Audits, Case, Verdict
 
-__all__ = ["Audit", "AuditFinding", "Case", "Verdict"]
+__all__ = ["Audit", "AuditFinding", "Audits", "Case", "Verdict"]

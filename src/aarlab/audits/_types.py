@@ -40,6 +40,19 @@ class AuditFinding(BaseModel):
 
 
 @dataclass(frozen=True)
+class Audits:
+    """What all audits found in a submission.
+
+    Attributes:
+        findings: one an audit.
+        cpu_seconds: CPU time inside the sandboxes, all runs together.
+    """
+
+    findings: tuple[AuditFinding, ...]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
 class Case:
     """A frozen submission and what audits may do with it. Operator zone: the testbed holds labels.
 

@@ -17,7 +17,7 @@ from aarlab.audits import (
     student_ablation,
     teacher_ablation,
 )
-from aarlab.audits._types import Audit, AuditFinding, Case
+from aarlab.audits._types import Audit, AuditFinding, Audits, Case
 from aarlab.evaluation import Evaluation, Evaluator, MethodError
 from aarlab.evaluation.guards import step_for
 from aarlab.sandbox import Limits, Program, Session
@@ -70,7 +70,7 @@ class Auditor(Evaluator):
         """Step in accuracy that the guard's answers on `public` should have."""
         return step_for(self.testbed)
 
-    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> tuple[AuditFinding, ...]:
+    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> Audits:
         """Put all audits to a method.
 
         Args:
@@ -81,26 +81,35 @@ class Auditor(Evaluator):
         Raises:
             SandboxError: the sandbox itself did not work.
         """
+        sandbox = _Ours(self)
         case = Case(
             code=code,
             testbed=self.testbed,
-            sandbox=_Ours(self),
+            sandbox=sandbox,
             seeds=tuple(seeds),
             claimed=claimed,
             vanilla=self.vanilla_code(),
             workers=self.workers,
         )
-        return tuple(run_audits(case))
+        findings = tuple(run_audits(case))
+        return Audits(findings, sandbox.cpu_seconds())
 
 
 class _Ours:
-    """The evaluator's sandbox, whose sessions end when the evaluator is closed."""
+    """The evaluator's sandbox, whose sessions end when the evaluator is closed; it adds up what they used."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.name = evaluator.sandbox.name
         self.trusted_isolation = evaluator.sandbox.trusted_isolation
         self._evaluator = evaluator
+        self._sessions: list[Session] = []
 
     def open(self, program: Program, limits: Limits) -> Session:
         """Start a program; see `Sandbox.open`."""
-        return self._evaluator.open(program, limits)
+        session = self._evaluator.open(program, limits)
+        self._sessions.append(session)
+        return session
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all sessions so far; ends those that still run."""
+        return sum(session.close().cpu_seconds for session in self._sessions)

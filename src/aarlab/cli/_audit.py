@@ -67,7 +67,7 @@ def audit(
     told = f"{method.name} on {testbed}: scoring, then {len(AUDITS)} audits"
     with auditor, method_failures(json_, method=str(method), testbed=testbed), err.status(told):
         claimed = auditor.evaluate(code, "public", scored)
-        findings = auditor.audit(code, claimed, fresh)
+        findings = auditor.audit(code, claimed, fresh).findings
         if reviewer is not None:
             findings = (*findings, review(code, None if transcript is None else read_method(transcript), reviewer))
     if json_:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aarlab.audits import AuditFinding
+from aarlab.audits import Audits
 from aarlab.evaluation import Evaluation
 from aarlab.testbeds import Anchors, Split
 
@@ -26,7 +26,7 @@ class Evaluates(Protocol):
             SandboxUnavailable: it could not be run, for no fault of its own.
         """
 
-    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> Sequence[AuditFinding]:
+    def audit(self, code: str, claimed: Evaluation, seeds: Sequence[int]) -> Audits:
         """Put all audits to a method that has a public score.
 
         Raises:

@@ -285,11 +285,13 @@ class Queue:
                 self._log(session, task, "guard.answered", **told)
             return True
 
-    def record_audit(self, task: Task, findings: Sequence[AuditFinding]) -> bool:
+    def record_audit(self, task: Task, findings: Sequence[AuditFinding], cpu_seconds: float) -> bool:
         """Keep what the audits found; tells whether the claim still stood."""
         with self.database.write() as session:
-            if self._end(session, task, Status.SCORED) is None:
+            row = self._end(session, task, Status.SCORED)
+            if row is None:
                 return False
+            charge_evaluation(session, row, cpu_seconds)
             for finding in findings:
                 document = finding.model_dump(mode="json")
                 session.add(AuditRow(submission_id=task.submission, audit=finding.audit, finding=document))

@@ -175,9 +175,9 @@ class Worker:
         """Do a task; gives what will record its result."""
         if task.what == "audit":
             assert task.claimed is not None
-            findings = evaluator.audit(task.code, task.claimed, task.seeds)
+            found = evaluator.audit(task.code, task.claimed, task.seeds)
             sequence = probing_audit(probing(self._store, task.study), task.author)
-            return lambda: self._queue.record_audit(task, [*findings, sequence])
+            return lambda: self._queue.record_audit(task, [*found.findings, sequence], found.cpu_seconds)
         result = evaluator.evaluate(task.code, task.what, task.seeds)
         public = PublicSplit(evaluator.groups("public"), evaluator.floor_correct("public"))
         return lambda: self._queue.record(task, result, public)
