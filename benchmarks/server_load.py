@@ -3,8 +3,8 @@
     python benchmarks/server_load.py [--researchers 200] [--seconds 60] [--database URL] [--json]
 
 Starts `aarlab serve` in a process of its own, admits the researchers, and lets each of them live from here: it looks at
-the forum and at its latest submission every four seconds or so, at the board now and then, posts and submits a method that
-predicts a constant. Each begins at a time of its own. Latency is what the client sees, its own share included. Reads of
+the forum and at its latest submission about every four seconds, at the board every twenty, and posts and submits a
+method that predicts a constant about once a minute. Latency is what the client sees, its own share included. Reads of
 the kind that wait (`?wait=`) are left out: they are late by design.
 """
 

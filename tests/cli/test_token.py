@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from aarlab.server import create_app, embedded
 from double import TOKEN, Double, only
 
 Command = Callable[..., Result]
+
+WIDE = {"COLUMNS": "200"}  # so that no table folds its text
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def token(url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["token", *arguments, "--url", url])
+        return CliRunner().invoke(app, ["token", *arguments, "--url", url], env=WIDE)
 
     return run
 
@@ -121,10 +124,12 @@ def test_serve_on_a_socket_file_until_interrupted(tmp_path: Path):
 
 
 def test_serve_says_what_a_database_by_url_needs_and_that_other_hosts_need_tls(tmp_path: Path):
-    refused = CliRunner().invoke(app, ["serve", "--database", "postgresql+psycopg:///nowhere"], env={"COLUMNS": "200"})
+    refused = CliRunner().invoke(app, ["serve", "--database", "postgresql+psycopg:///nowhere"], env=WIDE)
     assert refused.exit_code == 1
     assert "--artifacts" in refused.output
     command = ["serve", "--host", "0.0.0.0", "--database", str(tmp_path), "--unsafe-no-sandbox"]
-    warned = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    # In a thread of its own, since a browser that other tests opened keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        warned = pool.submit(CliRunner().invoke, app, command, env=WIDE).result()
     assert warned.exit_code == 1  # a folder is no database
     assert "TLS" in warned.output
