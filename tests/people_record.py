@@ -20,6 +20,7 @@ from aarlab.api.schemas import (
     Status,
     Study,
 )
+from aarlab.api.snapshots import Snapshot
 from aarlab.audits import AuditFinding
 from aarlab.audits.probing import Pair, ProbingFinding
 from aarlab.server._diversity import entropies
@@ -28,7 +29,6 @@ from aarlab.server._record import (
     Record,
     ResearcherRecord,
     ScoreRecord,
-    SnapshotRecord,
     Spell,
     SubmissionRecord,
     Told,
@@ -78,7 +78,7 @@ def made(researchers: int = 9, each: int = 12, *, hostile: str = "", seed: int =
         ranking=tuple(one.id for one in submissions if one.status == Status.SCORED),
         findings=tuple(findings),
         snapshots=tuple(
-            SnapshotRecord(
+            Snapshot(
                 id=n, researcher=name, kind="transcript", sha256="ab" * 32, bytes=4096, note=f"day {n} {hostile}",
                 created_at=end,
             )

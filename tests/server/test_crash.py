@@ -76,6 +76,24 @@ def test_a_stopped_server_queues_again_what_it_abandons(serving):
     assert time.monotonic() - started < 15
 
 
+@pytest.mark.sqlite
+def test_a_second_server_does_not_take_over_what_the_first_has_under_way(serving):
+    with serving() as world:
+        app = create_app(world.database, only(Double()), TOKEN)
+        with pytest.raises(DatabaseUnusable, match="being served already"), embedded(app):
+            pass
+        assert world.operator.study(world.study).id == world.study
+    with embedded(app):  # it is free again
+        pass
+
+
+@pytest.mark.sqlite
+def test_a_database_that_cannot_be_made_is_told(tmp_path: Path):
+    app = create_app(tmp_path / "nowhere" / "study.db", only(Double()), TOKEN)
+    with pytest.raises(DatabaseUnusable, match="No such file"), embedded(app):
+        pass
+
+
 def test_a_database_of_another_version_is_named(tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / "old.db")) as raw, raw:
         raw.execute("CREATE TABLE studies (id VARCHAR PRIMARY KEY)")

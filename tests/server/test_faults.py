@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import victims
 from aarlab.api import OperatorClient, ResearcherClient, Unreachable
+from aarlab.api._http import DELAYS
 from aarlab.api.schemas import (
     BASELINE,
     PREFIX,
@@ -261,6 +263,22 @@ def test_a_database_locked_for_long_costs_nothing(serving, caplog):
         assert ada.wait(ada.submit(SubmissionCreate(name="no", code="# accuracy=0.7\n")).id).status == Status.SCORED
         assert ada.me().evaluations_used == 2
         check_log(world)
+
+
+@pytest.mark.slow
+def test_a_client_waits_as_a_server_in_trouble_tells_it_to(serving):
+    """Longer than it tries again where nobody answers at all: a full disk must not end a researcher."""
+    with serving(patience=HASTY) as world:
+        ada = world.admit()
+        ada.wait(1)
+        release = locker(world.database)
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(ada.submit, SubmissionCreate(name="late", code="# accuracy=0.7\n"))
+            time.sleep(sum(DELAYS) + 1)
+            waiting = not late.done()
+            release()
+            assert ada.wait(late.result(timeout=20).id, timeout=20).status == Status.SCORED
+        assert waiting
 
 
 def test_artifacts_that_cannot_be_written_cost_nothing(serving, tmp_path, caplog):

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import io
+import os
 import socket
 import zipfile
 from pathlib import Path
@@ -181,3 +182,15 @@ def test_content_in_pieces_is_kept_whole_or_not_at_all(tmp_path: Path, where: st
     with store.incoming() as dropped:
         dropped.write(b"not kept")
     assert [path.rpartition("/")[2] for path in files.find(root)] == [sha256]
+
+
+def test_what_a_killed_server_left_of_uploads_is_swept(tmp_path):
+    Artifacts(tmp_path)
+    old, new = tmp_path / "incoming.0123", tmp_path / "incoming.4567"
+    for left in (old, new):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    kept = Artifacts(tmp_path).put(b"whole")
+    assert not old.exists()
+    assert new.exists(), "another server's, perhaps"
+    assert Artifacts(tmp_path).get(kept) == b"whole"

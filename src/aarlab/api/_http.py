@@ -26,13 +26,14 @@ T = TypeVar("T")
 DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before each further try
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 WAIT_SECONDS = 20.0  # of one long poll
-MAX_HELD, MAX_HELD_SECONDS = 20, 60.0  # how often, and how long at once, it waits when it asked too often
+MAX_HELD, MAX_HELD_SECONDS = 20, 60.0  # how often, and how long at once, it waits when told to come again
 SOCKET = "unix://"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 BY_STATUS: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 NEVER_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-AWAY, TOO_OFTEN = (502, 503), 429
+UNAVAILABLE, TOO_OFTEN = 503, 429
+AWAY = (502, UNAVAILABLE)
 
 
 class _SocketFile(httpx.HTTPTransport):
@@ -187,7 +188,7 @@ class HttpClient:
         for delay in (*DELAYS, None):
             try:
                 response = self._http.send(request)
-                while held < MAX_HELD and (pause := _held_off(response)) is not None:
+                while held < MAX_HELD and (pause := _held_off(response, repeatable)) is not None:
                     held += 1
                     time.sleep(pause)
                     response = self._http.send(request)
@@ -210,12 +211,17 @@ def _content_type(body: BaseModel | bytes | None) -> dict[str, str]:
     return {"Content-Type": "application/json" if isinstance(body, BaseModel) else "application/octet-stream"}
 
 
-def _held_off(response: httpx.Response) -> float | None:
-    """Seconds after which to send a request again that was not carried out, if it asked too often; else None."""
-    if response.status_code != TOO_OFTEN or not isinstance(_error(response), RateLimited):
-        return None
+def _held_off(response: httpx.Response, repeatable: bool) -> float | None:
+    """Seconds after which to send a request again that was not carried out; None if there is nothing to wait for.
+
+    It asked too often; or the server cannot use its database for now, and says when it may.
+    """
     told = response.headers.get("retry-after", "")
-    return min(float(told), MAX_HELD_SECONDS) if told.isdecimal() else 1.0
+    if response.status_code == TOO_OFTEN and isinstance(_error(response), RateLimited):
+        return min(float(told), MAX_HELD_SECONDS) if told.isdecimal() else 1.0
+    if repeatable and response.status_code == UNAVAILABLE and told.isdecimal():
+        return min(float(told), MAX_HELD_SECONDS)
+    return None
 
 
 def _read(response: httpx.Response, answer: type[T]) -> T:

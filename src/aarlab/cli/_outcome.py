@@ -114,6 +114,8 @@ def _private(row: Row) -> str:
 def _verdict(outcome: Outcome) -> str:
     best = outcome.best
     if best is None or best.gain_private is None or best.p_private is None:
+        if not outcome.audits:
+            return "Nothing was audited or confirmed: the operator ended the study before."
         return "No method passed its audits, so none was confirmed; the table says what flagged them."
     gain, p = best.gain_private, best.p_private
     won = gain.low > 0 and p < 0.05

@@ -1,11 +1,11 @@
 """Budgets of a study: evaluations and money, and where they stop whom.
 
 Budgets of money end before their limit. Nobody knows what a call costs before it is over, so a researcher is stopped
-where one further call of each that may have one under way, each as dear as the dearest charge of the study so far, and
-all evaluations that wait or run, would reach the limit. What is protected: as long as no charge is larger than those
-before it, and each researcher makes one call at a time and looks first, no limit is passed. What is not: the first
-calls, before anything is known, and one that is dearer than all before it, may pass it, by what they cost; and nobody
-is held back who does not look, the server can only refuse its submissions.
+where one further call of each that may have one under way, each as dear as the dearest charge that was entered so far,
+and all evaluations and audits that wait or run, would reach the limit. What is protected: as long as no charge is
+larger than those before it, and each researcher makes one call at a time and looks first, no limit is passed. What is
+not: the first calls, before anything is known, and one that is dearer than all before it, may pass it, by what they
+cost; and nobody is held back who does not look, the server can only refuse its submissions.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from aarlab.api.schemas import Status
-from aarlab.server._ledger import CHARGED_TASKS, EVALUATION
+from aarlab.server._ledger import AUDITED, EVALUATION
 from aarlab.server._models import ChargeRow, EvaluationRow, ResearcherRow, StudyRow, SubmissionRow
 from aarlab.server._problems import ProblemError
 
@@ -29,8 +29,9 @@ class Spent:
         evaluations: how many each.
         dollars: how much each.
         waiting: evaluations of each that are queued or running, and will be charged.
-        dearest: the largest charge so far, in dollars.
+        dearest: the largest charge so far that the operator's software entered, in dollars.
         dearest_evaluation: the largest for an evaluation.
+        audits, dearest_audit: the same for audits, which nobody pays but the study.
         callers: how many may have a call under way: all researchers.
     """
 
@@ -39,6 +40,8 @@ class Spent:
     waiting: Mapping[int | None, int] = field(default_factory=dict)
     dearest: float = 0.0
     dearest_evaluation: float = 0.0
+    audits: int = 0
+    dearest_audit: float = 0.0
     callers: int = 0
 
     @property
@@ -48,16 +51,15 @@ class Spent:
 
     def researcher_stop(self, row: ResearcherRow) -> float | None:
         """Dollars at which a researcher is stopped by its own budget; None if it has none."""
-        return self._stop(row.dollars_limit, 1, self.waiting.get(row.id, 0))
+        return self._stop(row.dollars_limit, 1, self.waiting.get(row.id, 0) * self.dearest_evaluation)
 
     def study_stop(self, row: StudyRow) -> float | None:
         """Dollars of all at which everybody is stopped; None if the study has no budget of money."""
-        return self._stop(row.dollars_per_study, self.callers, sum(self.waiting.values()))
+        under_way = sum(self.waiting.values()) * self.dearest_evaluation + self.audits * self.dearest_audit
+        return self._stop(row.dollars_per_study, self.callers, under_way)
 
-    def _stop(self, limit: float | None, callers: int, waiting: int) -> float | None:
-        if limit is None:
-            return None
-        return max(0.0, limit - callers * self.dearest - waiting * self.dearest_evaluation)
+    def _stop(self, limit: float | None, callers: int, under_way: float) -> float | None:
+        return None if limit is None else max(0.0, limit - callers * self.dearest - under_way)
 
     def left(self, row: ResearcherRow) -> float | None:
         """Dollars until a researcher is stopped, by its own budget or the study's; None if neither has a limit."""
@@ -77,25 +79,39 @@ def spent_in(session: Session, study: str) -> Spent:
     )
     evaluations: dict[int, int] = {}
     waiting: dict[int | None, int] = {}
+    audits = 0
     for payer, task, status, count in session.execute(counted):
         if payer is not None:
             evaluations[payer] = evaluations.get(payer, 0) + count
-        if task in CHARGED_TASKS and status in (Status.QUEUED, Status.RUNNING):
-            waiting[payer] = waiting.get(payer, 0) + count
-    ours = case((ChargeRow.key.startswith(EVALUATION), ChargeRow.dollars), else_=0.0)
-    charged = (
-        select(ChargeRow.researcher_id, func.sum(ChargeRow.dollars), func.max(ChargeRow.dollars), func.max(ours))
-        .where(ChargeRow.study_id == study)
-        .group_by(ChargeRow.researcher_id)
+        if status in (Status.QUEUED, Status.RUNNING):
+            if f":{task}" == AUDITED:
+                audits += count
+            else:
+                waiting[payer] = waiting.get(payer, 0) + count
+    kind = case(
+        (~ChargeRow.key.startswith(EVALUATION), "entered"),
+        (ChargeRow.key.endswith(AUDITED), "audit"),
+        else_="evaluation",
     )
-    rows = session.execute(charged).all()
+    charged = (
+        select(ChargeRow.researcher_id, kind, func.sum(ChargeRow.dollars), func.max(ChargeRow.dollars))
+        .where(ChargeRow.study_id == study)
+        .group_by(ChargeRow.researcher_id, kind)
+    )
+    dollars: dict[int | None, float] = {}
+    dearest: dict[str, float] = {}
+    for payer, what, total, largest in session.execute(charged):
+        dollars[payer] = dollars.get(payer, 0.0) + total
+        dearest[what] = max(dearest.get(what, 0.0), largest)
     members = select(func.count()).select_from(ResearcherRow).where(ResearcherRow.study_id == study)
     return Spent(
         evaluations=evaluations,
-        dollars={who: dollars for who, dollars, *_ in rows},
+        dollars=dollars,
         waiting=waiting,
-        dearest=max((largest for *_, largest, _ in rows), default=0.0),
-        dearest_evaluation=max((largest for *_, largest in rows), default=0.0),
+        dearest=dearest.get("entered", 0.0),
+        dearest_evaluation=dearest.get("evaluation", 0.0),
+        audits=audits,
+        dearest_audit=dearest.get("audit", 0.0),
         callers=session.scalar(members) or 0,
     )
 

@@ -10,6 +10,7 @@ Who waits longer than `Patience.busy_seconds` for a database that somebody else 
 the API tells as 503 with `Retry-After`.
 """
 
+import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -137,6 +138,32 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def served(where: Path | str) -> Iterator[None]:
+    """Keep a second server from a file while the block runs: it would take over what the first has under way.
+
+    Args:
+        where: as of `Database`; by URL, several servers may share one.
+
+    Raises:
+        DatabaseUnusable: a server has it already, or its folder cannot be written.
+    """
+    if not isinstance(where, Path):
+        yield
+        return
+    try:
+        lock = where.with_name(f"{where.name}.lock").open("w")
+    except OSError as error:
+        raise DatabaseUnusable(f"{where} cannot be used: {error.strerror}.", "Name a file in another folder.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            advice = "Stop that one; for several servers, use PostgreSQL."
+            raise DatabaseUnusable(f"{where} is being served already.", advice) from None
+        yield
 
 
 def migrations() -> Config:

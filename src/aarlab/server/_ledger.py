@@ -1,9 +1,9 @@
 """The ledger: what research costs, each charge entered once. `_budgets` stops whom it is too much for.
 
-An evaluation that was scored is charged its CPU seconds in the sandboxes, in the transaction that keeps its score: to
-whoever it counts against on `public`, to nobody for the baseline and on `private`. All else (calls of models, GPUs) the
-operator's own software enters. What is not charged, because nobody measures it: audits, evaluations that failed, the
-training of weak supervisors, and the server itself.
+An evaluation that was scored, and the audits of a submission, are charged their CPU seconds in the sandboxes, in the
+transaction that keeps what came of them: to whoever it counts against on `public`, to nobody for the baseline, audits
+and looks on `private`. All else (calls of models, GPUs) the operator's own software enters. What is not charged,
+because nobody measures it: evaluations that failed, the training of weak supervisors, and the server itself.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from aarlab.server._models import ChargeRow, EvaluationRow, ResearcherRow, Study
 from aarlab.server._problems import ProblemError, not_found
 
 EVALUATION = "evaluation:"  # how keys of the server's own charges begin
-CHARGED_TASKS = ("public", "private")
+AUDITED = ":audit"  # how those of audits end
 
 
 def charge_evaluation(session: Session, row: EvaluationRow, seconds: float) -> None:
-    """Charge a scored evaluation its CPU time, in the transaction that keeps its score.
+    """Charge a scored evaluation, or audits, their CPU time, in the transaction that keeps what came of them.
 
     Args:
         session: the one that keeps it.
         row: the evaluation, with its payer.
-        seconds: of CPU, inside the sandboxes, all seeds.
+        seconds: of CPU, inside the sandboxes, all seeds or all runs.
     """
     study = row.submission.study
     session.add(

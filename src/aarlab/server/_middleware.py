@@ -11,10 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aarlab.api.schemas import PREFIX, Problem
+from aarlab.api.schemas import PREFIX
 from aarlab.api.snapshots import MAX_SNAPSHOT_BYTES
 from aarlab.server._limits import address_of, retry_after
-from aarlab.server._problems import SAFE_HEADERS, answer
+from aarlab.server._problems import SAFE_HEADERS, answer, problem
 from aarlab.server._secrets import token_hash
 from aarlab.server._services import Services, services_of
 from aarlab.server._tokens import Member
@@ -65,8 +65,7 @@ class BodyLimit:
         detail = f"The body is larger than {limit} bytes."
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or len(announced) > 20 or int(announced) > limit:
-            problem = Problem(type="urn:aarlab:too-large", title=status.phrase, status=status.value, detail=detail)
-            await answer(problem, {"Connection": "close"})(scope, receive, send)
+            await answer(problem(status, "too-large", detail), {"Connection": "close"})(scope, receive, send)
             return
         received = 0
 
@@ -135,27 +134,19 @@ def too_often(wait: float) -> ASGIApp:
     Args:
         wait: seconds until the next request may come.
     """
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    problem = Problem(
-        type="urn:aarlab:rate",
-        title=status.phrase,
-        status=status.value,
-        detail="Too many requests at once; this one was not carried out.",
-        advice="Wait as the header Retry-After says, then send it again.",
+    detail = "Too many requests at once; this one was not carried out."
+    told = problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "rate", detail, "Wait as the header Retry-After says, then send it again."
     )
-    return answer(problem, {"Retry-After": retry_after(wait)})
+    return answer(told, {"Retry-After": retry_after(wait)})
 
 
 def _stranger(services: Services, scope: Scope) -> ASGIApp:
     """The answer to whoever has no valid token."""
     if wait := services.gate.wrong.take(address_of(scope.get("client"))):
         return too_often(wait)
-    status = HTTPStatus.UNAUTHORIZED
-    problem = Problem(
-        type="urn:aarlab:unauthorized",
-        title=status.phrase,
-        status=status.value,
-        detail="The token is missing, unknown, expired or revoked.",
-        advice="Send the header Authorization: Bearer TOKEN.",
+    detail, advice = (
+        "The token is missing, unknown, expired or revoked.",
+        "Send the header Authorization: Bearer TOKEN.",
     )
-    return answer(problem, {"WWW-Authenticate": "Bearer"})
+    return answer(problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, advice), {"WWW-Authenticate": "Bearer"})

@@ -42,15 +42,20 @@ class ProblemError(Exception):
         limit: float = 0,
     ) -> None:
         super().__init__(detail)
-        self.problem = Problem(
-            type=f"urn:aarlab:{kind}",
-            title=status.phrase,
-            status=status.value,
-            detail=detail,
-            advice=advice,
-            spent=spent,
-            limit=None if spent is None else limit,
-        )
+        told = problem(status, kind, detail, advice)
+        self.problem = told if spent is None else told.model_copy(update={"spent": spent, "limit": limit})
+
+
+def problem(status: HTTPStatus, kind: str, detail: str, advice: str = "") -> Problem:
+    """Problem details of a kind of ours.
+
+    Args:
+        status: of HTTP.
+        kind: last part of the kind's name.
+        detail: why.
+        advice: what to do.
+    """
+    return Problem(type=f"urn:aarlab:{kind}", title=status.phrase, status=status.value, detail=detail, advice=advice)
 
 
 def not_found(what: str, key: object) -> ProblemError:
@@ -58,10 +63,10 @@ def not_found(what: str, key: object) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"There is no {what} {key}.")
 
 
-def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def answer(told: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A response with a problem."""
     return JSONResponse(
-        problem.model_dump(exclude_none=True), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+        told.model_dump(exclude_none=True), status_code=told.status, media_type=MEDIA_TYPE, headers=headers
     )
 
 
@@ -83,44 +88,34 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 async def _framework(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    problem = Problem(type="about:blank", title=status.phrase, status=status.value, detail=str(error.detail))
-    return answer(problem, error.headers)
+    told = Problem(type="about:blank", title=status.phrase, status=status.value, detail=str(error.detail))
+    return answer(told, error.headers)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    problem = Problem(
-        type="urn:aarlab:invalid",
-        title=status.phrase,
-        status=status.value,
-        detail=ascii(faults[:1000])[1:-1],  # names of unknown fields are the sender's
-        advice="Send what this endpoint takes, and no other fields.",
-    )
-    return answer(problem)
+    shown = ascii(faults[:1000])[1:-1]  # names of unknown fields are the sender's
+    advice = "Send what this endpoint takes, and no other fields."
+    return answer(problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", shown, advice))
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     log.error("a request could not be served for now: %s", error)
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    problem = Problem(
-        type="urn:aarlab:unavailable",
-        title=status.phrase,
-        status=status.value,
-        detail="The server cannot reach or change what it keeps: its disk may be full, or its database locked.",
-        advice="Nothing of the request was kept. Send it again in a while; tell the operator if it goes on.",
+    told = problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The server cannot reach or change what it keeps: its disk may be full, or its database locked.",
+        "Nothing of the request was kept. Send it again in a while; tell the operator if it goes on.",
     )
-    return answer(problem, {**SAFE_HEADERS, "Retry-After": str(RETRY_SECONDS)})
+    return answer(told, {**SAFE_HEADERS, "Retry-After": str(RETRY_SECONDS)})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, FOR_NOW):  # raised outside the routes, by what looks up tokens
         return await _unavailable(request, error)
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = "The server failed; its log says why."
-    problem = Problem(type="urn:aarlab:internal", title=status.phrase, status=status.value, detail=detail)
-    return answer(problem, SAFE_HEADERS)  # it does not pass the middleware
+    told = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The server failed; its log says why.")
+    return answer(told, SAFE_HEADERS)  # it does not pass the middleware
 
 
 def problem_responses() -> dict[int | str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from aarlab.api.schemas import (
     Status,
     Study,
 )
+from aarlab.api.snapshots import Snapshot
 from aarlab.audits.probing import ProbingFinding
 from aarlab.stats import Diagnostics, Interval
 
@@ -148,18 +149,6 @@ class SubmissionRecord(Schema):
     dollars: float
 
 
-class SnapshotRecord(Schema):
-    """A file that a researcher handed in; its content lies among the artifacts."""
-
-    id: int
-    researcher: str
-    kind: str
-    sha256: str
-    bytes: int
-    note: str
-    created_at: datetime
-
-
 class Record(Schema):
     """A study, whole.
 
@@ -181,7 +170,7 @@ class Record(Schema):
     submissions: tuple[SubmissionRecord, ...]
     ranking: tuple[int, ...]
     findings: tuple[Finding, ...]
-    snapshots: tuple[SnapshotRecord, ...]
+    snapshots: tuple[Snapshot, ...]
     probing: tuple[ProbingFinding, ...]
     diversity: tuple[float, ...]
     likeness: float | None = None

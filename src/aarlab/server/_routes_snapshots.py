@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect
 from aarlab.api.schemas import MAX_ID, Line
 from aarlab.api.snapshots import Snapshot, SnapshotKind
 from aarlab.server._auth import AnyIdentity, AnyServices, Researching, require_operator, require_researcher
-from aarlab.server._models import SnapshotRow
 from aarlab.server._paging import Paged
 from aarlab.server._parameters import StudyId
 from aarlab.server._problems import ProblemError
 from aarlab.server._tokens import Member, Viewer
+from aarlab.server._views import snapshot_view
 from aarlab.server.artifacts import Incoming
 
 router = APIRouter(prefix="/snapshots", tags=["researcher"], dependencies=[Depends(require_researcher)])
@@ -50,18 +50,6 @@ HEADERS = {
 }
 
 
-def _view(row: SnapshotRow) -> Snapshot:
-    return Snapshot(
-        id=row.id,
-        researcher=row.researcher.name,
-        kind=row.kind,
-        sha256=row.sha256,
-        bytes=row.bytes,
-        note=row.note,
-        created_at=row.created_at,
-    )
-
-
 @router.post(
     "",
     status_code=201,
@@ -84,7 +72,7 @@ async def hand_in(
         row, new = await run_in_threadpool(services.snapshots.keep, member.id, kind, note, incoming)
     if not new:
         response.status_code = 200
-    return _view(row)
+    return snapshot_view(row)
 
 
 async def _receive(request: Request, incoming: Incoming) -> None:
@@ -113,14 +101,14 @@ async def _receive(request: Request, incoming: Incoming) -> None:
 def list_own_snapshots(member: Researching, services: AnyServices, page: Paged) -> list[Snapshot]:
     """What the researcher that asks handed in, oldest first."""
     found = services.snapshots.snapshots(member.study, researcher=member.id, after=page.after, limit=page.fetch)
-    return [_view(row) for row in page.cut(found, lambda row: row.id)]
+    return [snapshot_view(row) for row in page.cut(found, lambda row: row.id)]
 
 
 @operators.get("/{study}/snapshots")
 def list_snapshots(study: StudyId, services: AnyServices, page: Paged) -> list[Snapshot]:
     """What all researchers of a study handed in, oldest first."""
     found = services.snapshots.snapshots(study, after=page.after, limit=page.fetch)
-    return [_view(row) for row in page.cut(found, lambda row: row.id)]
+    return [snapshot_view(row) for row in page.cut(found, lambda row: row.id)]
 
 
 @shared.get(

@@ -53,7 +53,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         await super().startup(sockets)
-        gc.freeze()  # what is loaded by now is no garbage, and need not be looked through again and again
         self.ready.set()
         self._listening()
 
@@ -89,14 +88,19 @@ def serve(
         DatabaseUnusable: the app cannot open its database.
         SocketUnusable: the socket file cannot be made, or another server listens on it.
     """
+
+    def listens() -> None:
+        gc.freeze()  # what is loaded by now is no garbage, and need not be looked through again and again
+        listening()
+
     sys.setswitchinterval(SWITCH_SECONDS)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
         try:
             if unix_socket is None:
-                _Server(app, proxy, listening, host=host, port=port).run()
+                _Server(app, proxy, listens, host=host, port=port).run()
             else:
                 with socket_file(unix_socket) as listener:
-                    _Server(app, None if proxy is None else "*", listening).run(sockets=[listener])
+                    _Server(app, None if proxy is None else "*", listens).run(sockets=[listener])
         except SystemExit:
             _raise_failure(app)
             raise

@@ -18,11 +18,12 @@ from aarlab.api.schemas import (
     Submission,
     TeamCreate,
 )
+from aarlab.api.snapshots import Snapshot
 from aarlab.audits import AuditFinding
 from aarlab.evaluation.guards import Answer
 from aarlab.server._budgets import Spent
 from aarlab.server._feedback import guard_of, state_of
-from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, StudyRow, SubmissionRow
+from aarlab.server._models import AuditRow, EventRow, FindingRow, ResearcherRow, SnapshotRow, StudyRow, SubmissionRow
 from aarlab.server._score import Score, score_in
 from aarlab.server._store import PRIVATE, PUBLIC
 
@@ -169,6 +170,19 @@ def finding_view(row: FindingRow) -> Finding:
         tags=tuple(one.tag for one in row.tags),
         up=row.up,
         down=row.down,
+        created_at=row.created_at,
+    )
+
+
+def snapshot_view(row: SnapshotRow) -> Snapshot:
+    """A snapshot, without its content. For the operator and its owner."""
+    return Snapshot(
+        id=row.id,
+        researcher=row.researcher.name,
+        kind=row.kind,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        note=row.note,
         created_at=row.created_at,
     )
 

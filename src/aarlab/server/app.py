@@ -1,7 +1,7 @@
 """The application: database, worker and routes, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -23,7 +23,7 @@ from aarlab.server import (
 )
 from aarlab.server._bell import Bell
 from aarlab.server._board import Board
-from aarlab.server._database import Database
+from aarlab.server._database import Database, served
 from aarlab.server._forum import Forum
 from aarlab.server._ledger import Ledger
 from aarlab.server._limits import Gate, Limits
@@ -88,34 +88,34 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stack = ExitStack()
         try:
+            stack.enter_context(served(database))
             opened = await run_in_threadpool(Database, database, patience)
             files = await run_in_threadpool(Artifacts, artifacts)
         except AarlabError as error:
             app.state.failure = error  # for whoever serves it; here it would only be logged
+            stack.close()
             raise
         bell, queue, store = Bell(), Queue(opened, files, patience), Store(opened, files)
         worker = Worker(queue, store, evaluators, bell, workers)
-        tokens, forum, gate = Tokens(opened, operator_hash), Forum(opened), Gate(limits)
-        ledger, spells = Ledger(opened), Spells(opened)
-        recorder = Recorder(store, lambda testbed, secret: evaluators(testbed, secret).groups("private"))
-        snapshots = Snapshots(opened, files)
+        spells = Spells(opened)
         app.state.services = Services(
-            opened,
-            store,
-            queue,
-            worker,
-            bell,
-            evaluators,
-            tokens,
-            forum,
-            Board(opened),
-            snapshots,
-            ledger,
-            spells,
-            recorder,
-            gate,
-            launch,
+            database=opened,
+            store=store,
+            queue=queue,
+            worker=worker,
+            bell=bell,
+            evaluators=evaluators,
+            tokens=Tokens(opened, operator_hash),
+            forum=Forum(opened),
+            board=Board(opened),
+            snapshots=Snapshots(opened, files),
+            ledger=Ledger(opened),
+            spells=spells,
+            recorder=Recorder(store, lambda testbed, secret: evaluators(testbed, secret).groups("private")),
+            gate=Gate(limits),
+            launch=launch,
         )
         try:
             await run_in_threadpool(worker.start)
@@ -125,6 +125,7 @@ def create_app(
             await run_in_threadpool(worker.stop)
             await run_in_threadpool(spells.stop)
             await run_in_threadpool(opened.close)
+            stack.close()
 
     app = FastAPI(
         title="aarlab",

@@ -9,8 +9,9 @@ import io
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from aarlab.errors import AarlabError
 
+INCOMING, LEFT_SECONDS = "incoming.", 24 * 3600.0
 CACHED = 512  # arrays of scores kept in memory; some 20 kB each
 
 
@@ -38,6 +40,14 @@ def _faults_of_stores() -> Iterator[None]:
         raise
     except Exception as error:
         raise OSError(f"the artifacts' store failed: {error}") from error
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed server left of uploads; those of a day are nobody's any more."""
+    for partial in folder.glob(f"{INCOMING}*"):
+        with suppress(OSError):  # another server was quicker
+            if time.time() - partial.stat().st_mtime > LEFT_SECONDS:
+                partial.unlink()
 
 
 class Incoming:
@@ -89,6 +99,7 @@ class Artifacts:
         self._local = isinstance(self._files, LocalFileSystem)
         if self._local:
             Path(self._root).chmod(0o700)  # what was right and wrong can be read off scores
+            _sweep(Path(self._root))
         self.arrays = lru_cache(CACHED)(self._arrays)
 
     @_faults_of_stores()
@@ -131,7 +142,7 @@ class Artifacts:
     @contextmanager
     def incoming(self) -> Iterator["Incoming"]:
         """A file that arrives in pieces and is on the disk meanwhile; gone afterwards unless it is kept."""
-        partial = Path(self._root if self._local else tempfile.gettempdir()) / f"incoming.{secrets.token_hex(8)}"
+        partial = Path(self._root if self._local else tempfile.gettempdir()) / f"{INCOMING}{secrets.token_hex(8)}"
         try:
             with partial.open("xb") as file:
                 yield Incoming(file, lambda sha256: self._keep(partial, sha256))

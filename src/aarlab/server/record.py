@@ -32,7 +32,6 @@ from aarlab.server._record import (
     Record,
     ResearcherRecord,
     ScoreRecord,
-    SnapshotRecord,
     Spell,
     SubmissionRecord,
     Told,
@@ -41,7 +40,7 @@ from aarlab.server._spells import hours, hours_at, spells_in
 from aarlab.server._store import PRIVATE, Store, study_in
 from aarlab.server._submission_records import LOADED, Codes, rows_in, states_in, submission_record
 from aarlab.server._summary import charge_views, ledger_view
-from aarlab.server._views import event_view, finding_view, study_view
+from aarlab.server._views import event_view, finding_view, snapshot_view, study_view
 from aarlab.testbeds import TestbedError
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,6 @@ __all__ = [
     "Recorder",
     "ResearcherRecord",
     "ScoreRecord",
-    "SnapshotRecord",
     "Spell",
     "SubmissionRecord",
     "Told",
@@ -138,7 +136,7 @@ class Recorder:
             findings = _changed_findings(session, study, kept, frozenset(changed))
             events, charges = _new_events(session, study, kept), _new_charges(session, study, kept)
             handed_in = select(SnapshotRow).where(SnapshotRow.study_id == study).order_by(SnapshotRow.id)
-            snapshots = tuple(_snapshot(one) for one in session.scalars(handed_in))
+            snapshots = tuple(snapshot_view(one) for one in session.scalars(handed_in))
         for finding in findings:  # first: a submission that is kept hides that its findings have changed
             kept.findings[finding.id] = finding
         for submission in rows:
@@ -279,18 +277,6 @@ def _researcher(row: ResearcherRow, spent: Spent, spells: Sequence[SpellRow]) ->
         admitted_at=row.created_at,
         spells=tuple(Spell(began_at=one.began_at, seen_at=one.seen_at) for one in spells),
         hours=hours(spells),
-    )
-
-
-def _snapshot(row: SnapshotRow) -> SnapshotRecord:
-    return SnapshotRecord(
-        id=row.id,
-        researcher=row.researcher.name,
-        kind=row.kind,
-        sha256=row.sha256,
-        bytes=row.bytes,
-        note=row.note,
-        created_at=row.created_at,
     )
 
 

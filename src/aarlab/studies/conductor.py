@@ -61,8 +61,12 @@ class Conductor:
         except ApiError:
             if not self._stopping.is_set():  # the server left first
                 log.exception("the crew of %s stopped; it goes on when the server is started again", study)
-        except AarlabError:
+        except (AarlabError, OSError):
             log.exception("the crew of %s cannot go on", study)
+        finally:
+            with self._lock:  # so that it may be started again
+                self._crews.pop(study, None)
+                self._threads.pop(study, None)
 
     def go_on(self) -> None:
         """Start the crews of all studies that are not over, once the server answers. Returns at once."""

