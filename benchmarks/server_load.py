@@ -1,6 +1,6 @@
 """How quickly the server answers while many researchers poll, post and submit.
 
-    python benchmarks/server_load.py [--researchers 200] [--seconds 60] [--database URL] [--json]
+    python benchmarks/server_load.py [--researchers 200] [--seconds 60] [--workers N] [--database URL] [--json]
 
 Starts `aarlab serve` in a process of its own, admits the researchers, and lets each of them live from here: it looks at
 the forum and at its latest submission about every four seconds, at the board every twenty, and posts and submits a
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--testbed", default="chat")
     parser.add_argument("--database", help="SQLAlchemy URL; default: an SQLite file")
+    parser.add_argument("--workers", type=int, help="evaluations at a time; default: the server's own")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
     token, port = secrets.token_urlsafe(32), free_port()
@@ -121,6 +122,8 @@ def main() -> None:
         where = ["--database", wanted.database or str(Path(folder) / "load.db")]
         if wanted.database:
             where += ["--artifacts", folder]
+        if wanted.workers:
+            where += ["--workers", str(wanted.workers)]
         command = [sys.executable, "-m", "aarlab", "serve", "--port", str(port), *where]
         server = subprocess.Popen(command, env={**os.environ, "AARLAB_OPERATOR_TOKEN": token}, cwd=folder)
         try:

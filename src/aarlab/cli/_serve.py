@@ -41,7 +41,9 @@ def serve(
     proxy: Annotated[
         str | None, typer.Option(help="Address of a reverse proxy whose X-Forwarded-* headers are believed.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Evaluations at a time; default: one a core, but for one that serves.")
+    ] = None,
     sandbox: InSandbox = "auto",
     unsafe_no_sandbox: NoSandbox = False,
 ) -> None:
@@ -77,7 +79,7 @@ def serve(
             database if by_url else Path(database),
             evaluators,
             token,
-            workers or default_workers(),
+            workers or max(1, default_workers() - 1),
             artifacts=artifacts,
             launch=conductor.launch,
         )

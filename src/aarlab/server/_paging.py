@@ -19,7 +19,7 @@ class Page:
         fetch: how many to look up: one more than fit, which tells whether there is a next page.
     """
 
-    def __init__(self, request: Request, response: Response, after: After = 0, limit: Limit = PAGE) -> None:
+    def __init__(self, request: Request, response: Response, after: int, limit: int) -> None:
         self.after, self.fetch = after, limit + 1
         self._request, self._response = request, response
 
@@ -48,4 +48,9 @@ def link_next(request: Request, response: Response, after: int | str) -> None:
     response.headers["Link"] = f'<?{query}>; rel="next"'
 
 
-Paged = Annotated[Page, Depends()]
+async def _page(request: Request, response: Response, after: After = 0, limit: Limit = PAGE) -> Page:
+    """The page that a request asks for. Not in a thread: going there would cost more than this does."""
+    return Page(request, response, after, limit)
+
+
+Paged = Annotated[Page, Depends(_page)]

@@ -28,7 +28,7 @@ shared = APIRouter(prefix="/findings", tags=["researcher", "operator", "viewer"]
 FindingId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-def _wanted(
+async def _wanted(
     kind: FindingKind | None = None,
     tag: Annotated[Tag | None, Query(description="only those with this tag")] = None,
     researcher: Annotated[Name | None, Query(description="only those by this researcher, by name")] = None,
