@@ -92,3 +92,21 @@ def test_an_audit_that_failed_has_ended_too(world):
     row = next(row for row in world.operator.leaderboard(world.study) if row.submission == one)
     assert (row.audited, row.level) == (True, Level.SCORED)
     assert world.operator.audits(one) == []
+
+
+def test_the_board_follows_audits_and_decisions(world):
+    """Most of it is kept from one look to the next; levels are not."""
+    one, other = submitted(world, "# accuracy=0.8\n# flag=reading\n", "# accuracy=0.7\n")
+
+    def levels() -> dict[int, Level]:
+        return {line.submission: line.level for line in world.operator.board(world.study)}
+
+    assert levels() == {1: Level.SCORED, one: Level.SCORED, other: Level.SCORED}
+    world.operator.audit(world.study, [one])
+    assert levels() == {1: Level.AUDITED, one: Level.REPLICATED, other: Level.SCORED}
+    world.operator.overrule(one, "reading", Overrule(verdict="noted", reason=REASON))
+    assert levels()[one] == Level.AUDITED
+    world.operator.confirm(world.study, [one])
+    assert levels()[one] == Level.CONFIRMED
+    (late,) = submitted(world, "# accuracy=0.82\n")
+    assert levels()[late] == Level.SCORED

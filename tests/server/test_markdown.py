@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from aarlab.api.schemas import BIDIRECTIONAL, MAX_BODY_CHARACTERS
+from aarlab.api.schemas import MAX_BODY_CHARACTERS
+from aarlab.api.text import BIDIRECTIONAL
 from aarlab.server._markdown import MAX_LINKS, TAGS, render
 
 FIGURES = {12: 0.4213, 7: None}

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aarlab.api.schemas import Id, Line, Schema
+from aarlab.api.schemas import Schema
+from aarlab.api.text import Id, Line
 
 
 class Role(StrEnum):

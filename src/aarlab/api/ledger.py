@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from aarlab.api.schemas import MAX_ID, Id, Line, Schema
+from aarlab.api.schemas import Schema
+from aarlab.api.text import MAX_ID, Id, Line
 
 #: Most that one charge may be, in dollars.
 MAX_DOLLARS = 1_000_000.0

@@ -1,12 +1,12 @@
 """What travels between server and client. The HTTP API speaks these and nothing else."""
 
-import unicodedata
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from aarlab.api.text import Id, Line, Name, Tag, addressable, no_nul, paragraphs, printable
 from aarlab.audits import AuditFinding, Verdict
 from aarlab.evaluation.guards import DEFAULT as DEFAULT_GUARD
 from aarlab.evaluation.guards import GUARDS
@@ -27,47 +27,11 @@ MAX_BODY_CHARACTERS = 20_000
 #: Audits that make up level 2; all others make up level 3.
 REPLICATION = "replication"
 
-MAX_ID = 2**31 - 1  # what a database column holds
-
-BIDIRECTIONAL = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _printable(text: str, besides: str = "") -> str:
-    """Refuse what steers a terminal or reorders what is shown; both deceive whoever reads."""
-    for character in text:
-        if character in besides:
-            continue
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in BIDIRECTIONAL:
-            raise ValueError(f"the character U+{ord(character):04X} is not allowed here")
-    return text
-
-
-def _paragraphs(text: str) -> str:
-    return _printable(text.replace("\r\n", "\n"), besides="\n\t")
-
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("the character U+0000 is not allowed here")
-    return text
-
 
 def _known_guard(name: str) -> str:
     if name not in GUARDS:
         raise ValueError(f"there is no guard {name!r}; there are {', '.join(GUARDS)}")
     return name
-
-
-def _addressable(name: str) -> str:
-    if name in (".", ".."):
-        raise ValueError(f"{name!r} cannot be part of an address")
-    return name
-
-
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
-Tag = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,39}$")]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_printable)]
 
 
 class Schema(BaseModel):
@@ -196,7 +160,7 @@ class Study(Schema):
 class ResearcherCreate(Schema):
     """A researcher to admit."""
 
-    name: Annotated[Name, AfterValidator(_addressable)]
+    name: Annotated[Name, AfterValidator(addressable)]
     kind: Kind
     direction: Line
 
@@ -229,7 +193,7 @@ class SubmissionCreate(Schema):
     """A method to score."""
 
     name: Name
-    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE_CHARACTERS), AfterValidator(_no_nul)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CODE_CHARACTERS), AfterValidator(no_nul)]
     parent: Id | None = Field(default=None, description="id of the submission that this one builds on")
     note: Line = ""
 
@@ -285,9 +249,9 @@ class FindingCreate(Schema):
 
     kind: FindingKind
     title: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)
     ]
-    body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS), AfterValidator(_paragraphs)] = ""
+    body: Annotated[str, StringConstraints(max_length=MAX_BODY_CHARACTERS), AfterValidator(paragraphs)] = ""
     submission: Id | None = None
     parent: Id | None = Field(default=None, description="id of the finding that this one replies to")
     tags: Annotated[tuple[Tag, ...], Field(max_length=8)] = ()
@@ -336,7 +300,7 @@ class Overrule(Schema):
 
     verdict: Verdict
     reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000), AfterValidator(_paragraphs)
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000), AfterValidator(paragraphs)
     ]
 
 

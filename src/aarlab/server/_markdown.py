@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from aarlab.api.schemas import BIDIRECTIONAL, MAX_BODY_CHARACTERS
+from aarlab.api.schemas import MAX_BODY_CHARACTERS
+from aarlab.api.text import BIDIRECTIONAL
 
 if TYPE_CHECKING:  # parser and cleaner are imported when the first post is shown: commands start without them
     from markdown_it import MarkdownIt

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from aarlab.api.schemas import MAX_ID, PAGE
+from aarlab.api.schemas import PAGE
+from aarlab.api.text import MAX_ID
 
 MAX_WAIT_SECONDS = 30.0
 

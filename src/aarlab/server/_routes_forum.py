@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from aarlab.api.forum import MAX_IDS, Changed, Words
-from aarlab.api.schemas import MAX_ID, Finding, FindingCreate, FindingKind, Id, Name, Tag, Vote
+from aarlab.api.schemas import Finding, FindingCreate, FindingKind, Vote
+from aarlab.api.text import MAX_ID, Id, Name, Tag
 from aarlab.server._auth import (
     AnyServices,
     Researching,

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from aarlab.api.ledger import Charge, ChargeCreate, LedgerView
-from aarlab.api.schemas import MAX_ID, Researcher, ResearcherChange, Study, StudyChange
+from aarlab.api.schemas import Researcher, ResearcherChange, Study, StudyChange
+from aarlab.api.text import MAX_ID
 from aarlab.server._auth import AnyIdentity, AnyServices, require_operator, require_reader
 from aarlab.server._paging import Paged
 from aarlab.server._parameters import StudyId

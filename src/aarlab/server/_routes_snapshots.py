@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from aarlab.api.schemas import MAX_ID, Line
 from aarlab.api.snapshots import Snapshot, SnapshotKind
+from aarlab.api.text import MAX_ID, Line
 from aarlab.server._auth import AnyIdentity, AnyServices, Researching, require_operator, require_researcher
 from aarlab.server._paging import Paged
 from aarlab.server._parameters import StudyId

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from aarlab.api.access import Issued, Token, TokenCreate
-from aarlab.api.schemas import MAX_ID
+from aarlab.api.text import MAX_ID
 from aarlab.server._auth import AnyServices, VisibleStudy, require_operator
 from aarlab.server._models import TokenRow
 from aarlab.server._paging import Paged

@@ -13,7 +13,7 @@ from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
-from aarlab.api.schemas import BIDIRECTIONAL
+from aarlab.api.text import BIDIRECTIONAL
 
 CONTEXT = 3  # lines around a change
 HIGHLIGHTED = 60_000  # characters; beyond that code is shown plainly

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from aarlab.api.schemas import MAX_ID
+from aarlab.api.text import MAX_ID
 from aarlab.server._events import Break, verify
 from aarlab.server._forum import Wanted
 from aarlab.server._models import now

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from aarlab.api.schemas import BASELINE, MAX_ID, Level, Status
+from aarlab.api.schemas import BASELINE, Level, Status
+from aarlab.api.text import MAX_ID
 from aarlab.server._parameters import StudyId, SubmissionId
 from aarlab.server._problems import not_found
 from aarlab.server._services import services_of
