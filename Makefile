@@ -25,7 +25,7 @@ check: $(READY)
 	@$(BIN)/lint-imports
 
 test-postgres: $(READY)
-	@$(BIN)/python -m pytest tests/server --database=postgresql --ignore=tests/server/dashboard $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/server --database=postgresql --ignore=tests/server/dashboard $(ARGS)
 
 torch: $(VENV)/.torch
 
