@@ -78,6 +78,18 @@ def test_a_link_logs_in_and_leaves_no_token_behind(shown: Demo):
         assert rule in policy.split("; ")
 
 
+def test_a_link_on_another_site_replaces_no_session(shown: Demo, opened):
+    page = opened(shown.url, TOKEN)
+    mine = page.context.cookies()
+    link = f"{shown.url}/login?token={shown.viewer}&next=/studies/{shown.study}"
+    page.goto("about:blank")
+    page.set_content(f'<a href="{link}">a cat</a>')
+    page.click("a")
+    page.wait_for_url(re.compile("/login"))
+    assert page.inner_text("h1") == "Log in"
+    assert page.context.cookies() == mine != []
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "x" * 5000, "\udcff", "a\0b"])
 def test_wrong_tokens_do_not_log_in(shown: Demo, token: str):
     with httpx.Client(base_url=shown.url, headers={"Origin": shown.url, "Accept": "text/html"}) as http:

@@ -23,10 +23,15 @@ InForm = Annotated[str, Form(max_length=2000)]
 
 @router.get("/login")
 async def login_form(request: Request, token: InQuery = "", next: InQuery = "/") -> Response:  # noqa: A002
-    """The form to log in; a link that carries a token logs in at once, and leads on to an address without it."""
+    """The form to log in; a link that carries a token logs in at once, and leads on to an address without it.
+
+    Not so a link on another site's page: it could put its author's session in the place of the visitor's, unnoticed.
+    Browsers say where a link stood, if the server is on this machine or behind HTTPS.
+    """
+    opened_here = request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     return (
         await _log_in(request, token, next)
-        if token
+        if token and opened_here
         else render(request, "login.html.j2", next=inside(next), wrong=False)
     )
 
