@@ -68,7 +68,7 @@ def browser() -> Iterator["playwright.sync_api.Browser"]:  # noqa: F821
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip("there is no Chromium on this machine; Debian has it as `chromium`")
     with api.sync_playwright() as running:
         started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started

@@ -86,8 +86,20 @@ def test_a_link_on_another_site_replaces_no_session(shown: Demo, opened):
     page.set_content(f'<a href="{link}">a cat</a>')
     page.click("a")
     page.wait_for_url(re.compile("/login"))
-    assert page.inner_text("h1") == "Log in"
+    assert "paste the token" in page.inner_text("[role=alert]")
     assert page.context.cookies() == mine != []
+
+
+@pytest.mark.parametrize(
+    ("site", "logs_in"),
+    [("none", True), ("same-origin", True), ("same-site", False), ("cross-site", False), ("", False)],
+)
+def test_where_a_link_stood_decides_whether_it_logs_in(shown: Demo, site: str, logs_in: bool):
+    link = httpx.URL(f"{shown.url}/login", params={"token": TOKEN})
+    answer = httpx.get(link, headers={"Sec-Fetch-Site": site, "Accept": "text/html"})
+    assert ("set-cookie" in answer.headers) == logs_in
+    assert ("paste the token" in answer.text) != logs_in
+    assert TOKEN not in answer.text
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "x" * 5000, "\udcff", "a\0b"])

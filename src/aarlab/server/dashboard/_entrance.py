@@ -25,15 +25,13 @@ InForm = Annotated[str, Form(max_length=2000)]
 async def login_form(request: Request, token: InQuery = "", next: InQuery = "/") -> Response:  # noqa: A002
     """The form to log in; a link that carries a token logs in at once, and leads on to an address without it.
 
-    Not so a link on another site's page: it could put its author's session in the place of the visitor's, unnoticed.
-    Browsers say where a link stood, if the server is on this machine or behind HTTPS.
+    Not so a link on another page than ours: it could put its author's session in the place of the visitor's,
+    unnoticed. Browsers say where a link stood, if the server is on their machine or behind HTTPS.
     """
-    opened_here = request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-    return (
-        await _log_in(request, token, next)
-        if token and opened_here
-        else render(request, "login.html.j2", next=inside(next), wrong=False)
-    )
+    ours = request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    if token and ours:
+        return await _log_in(request, token, next)
+    return render(request, "login.html.j2", next=inside(next), problem="elsewhere" if token else None)
 
 
 @router.post("/login")
@@ -49,7 +47,7 @@ async def _log_in(request: Request, token: str, target: str) -> Response:
         if services_of(request.app).gate.wrong.take(address_of(request.client)):
             detail = "Too many wrong tokens from your address."
             raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "rate", detail, "Wait a minute.")
-        return render(request, "login.html.j2", status=HTTPStatus.UNAUTHORIZED, next=inside(target), wrong=True)
+        return render(request, "login.html.j2", status=HTTPStatus.UNAUTHORIZED, next=inside(target), problem="wrong")
     answer = RedirectResponse(inside(target), HTTPStatus.SEE_OTHER)
     secure = request.url.scheme == "https"
     answer.set_cookie(sessions.cookie, name, path="/", httponly=True, samesite="strict", secure=secure)
