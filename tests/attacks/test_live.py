@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aarlab.attacks import suite
+from aarlab.attacks import _api, suite
 from aarlab.attacks._api import _Active
 from aarlab.attacks._asking import TESTBED, HttpOracle, public_method
 from aarlab.attacks._types import Attack, Outcome
@@ -86,6 +86,31 @@ def test_exact_answers_give_labels_away_over_http(arena: Arena):
     assert oracle.asked == QUERIES
     assert found.gained > found.chance
     assert found.gained == found.departed  # every flip that scored better was right
+
+
+@pytest.mark.parametrize(("known_before", "held"), [(False, False), (True, True)])
+def test_a_figure_of_private_is_noticed_if_it_appears_with_the_look(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, known_before: bool, held: bool
+):
+    """One that stood there before the look is a public figure that is alike by chance."""
+    figure = "0.73412698"
+    read, rank = _api._everything, arena.operator.leaderboard
+    looked = False
+
+    def reading(*wanted):
+        for path, text in read(*wanted):
+            yield path, text + (figure if path == "/study" and (known_before or looked) else "")
+
+    def ranked(study):
+        nonlocal looked
+        looked = True
+        return [row.model_copy(update={"accuracy_private": float(figure)}) for row in rank(study)]
+
+    monkeypatch.setattr(_api, "_everything", reading)
+    monkeypatch.setattr(arena.operator, "leaderboard", ranked)
+    (result,) = suite.run_suite(arena, suite.chosen(["peeking-at-private"]))
+    assert (result.held, result.trouble) == (held, "")
+    assert ("/study shows accuracy_private" in result.default.gained) != held
 
 
 def test_what_runs_in_a_page_is_noticed():

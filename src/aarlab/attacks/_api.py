@@ -224,6 +224,9 @@ def _peek(arena: Arena, guard: str | None) -> Outcome:
     study = arena.new_study(TESTBED, guard)
     client = arena.admit(study, "eve")
     own = client.wait(client.submit(SubmissionCreate(name="mine", code=arena.vanilla_code(study) + "# mine\n")).id)
+    for submission in client.submissions():
+        client.wait(submission.id)  # the baseline too: later, its public figures would be new as well
+    before = dict(_everything(arena, client, study))
     arena.operator.confirm(study, [own.id])
     row = next(row for row in arena.operator.leaderboard(study) if row.submission == own.id)
     exact = {"accuracy_private": row.accuracy_private, "p_private": row.p_private}
@@ -236,7 +239,7 @@ def _peek(arena: Arena, guard: str | None) -> Outcome:
         f"{path} shows {name}"
         for path, text in _everything(arena, client, study)
         for name, needle in needles.items()
-        if needle in text
+        if text.count(needle) > before.get(path, "").count(needle)  # shares of few examples are often alike by chance
     ]
     for path in ("confirm", "audit"):
         if _post(client, f"/studies/{study}/{path}", {"submissions": [own.id]}).is_success:
